@@ -1,0 +1,8 @@
+//! Rules without a clock, chance or I/O: every other layer may import this one.
+//!
+//! An aggregate has `decide(&self, command, now, entropy) -> Result<Vec<Fact>, Refusal>`, which
+//! only reads, `apply(&mut self, &Fact)`, which cannot fail, and `next_deadline(&self)`.
+
+pub mod entropy;
+pub mod id;
+pub mod refusal;

@@ -1,0 +1,5 @@
+//! The `mingtang` command: everything it does is in [`mingtang::shell`].
+
+fn main() -> std::process::ExitCode {
+    mingtang::shell::cli::main()
+}

@@ -1,0 +1,183 @@
+//! A room: participants, tracks, subscriptions and who may do what, as one state machine.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::command::{Command, Event};
+use super::signal::{Admission, LeaveReason, Notice, Permissions, Request, TrackSource};
+use crate::domain::id::{ParticipantId, TrackId};
+
+/// What happens to a room.
+#[derive(Debug)]
+pub enum Input {
+    /// Somebody admitted comes in under a fresh id.
+    Join {
+        /// The id of the stay.
+        participant: ParticipantId,
+        /// With what rights.
+        admission: Box<Admission>,
+    },
+    /// A client's message.
+    Request {
+        /// Whose.
+        participant: ParticipantId,
+        /// What.
+        request: Request,
+    },
+    /// A client's signalling is lost; its media may live on.
+    SignalLost {
+        /// Whose.
+        participant: ParticipantId,
+    },
+    /// A client's signalling is back.
+    Resume {
+        /// Whose.
+        participant: ParticipantId,
+    },
+    /// News from a media thread.
+    Media(Event),
+    /// A deadline of [`Room::next_deadline`] is reached.
+    Timeout,
+    /// Somebody who may removes a participant.
+    Remove {
+        /// Who goes.
+        identity: String,
+        /// Why.
+        reason: LeaveReason,
+    },
+    /// The domain changed somebody's rights.
+    SetPermissions {
+        /// Whose.
+        identity: String,
+        /// The new rights.
+        permissions: Permissions,
+    },
+    /// Somebody who may mutes tracks of a source.
+    MuteTracks {
+        /// Whose; `None` means everybody's except `except`.
+        identity: Option<String>,
+        /// Spared, when everybody is muted.
+        except: Vec<String>,
+        /// Which kind of track.
+        source: TrackSource,
+    },
+    /// The domain changed somebody's attributes.
+    SetAttributes {
+        /// Whose.
+        identity: String,
+        /// Changed attributes; an empty value deletes.
+        attributes: BTreeMap<String, String>,
+    },
+    /// The room ends for everybody.
+    Close {
+        /// Why.
+        reason: LeaveReason,
+    },
+}
+
+/// What a room wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Tell a client.
+    Notice {
+        /// Whom.
+        participant: ParticipantId,
+        /// What.
+        notice: Notice,
+    },
+    /// Tell the media threads.
+    Media(Command),
+    /// Tell the use cases.
+    Fact(RoomFact),
+}
+
+/// What the rest of the server learns from a room; times are the server's.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RoomFact {
+    /// Somebody's signalling is up.
+    Joined {
+        /// The stay.
+        participant: ParticipantId,
+        /// Who.
+        identity: String,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// Somebody's media is up.
+    Connected {
+        /// The stay.
+        participant: ParticipantId,
+        /// Who.
+        identity: String,
+        /// When.
+        at: DateTime<Utc>,
+        /// ICE and DTLS.
+        setup: Duration,
+    },
+    /// Somebody is gone.
+    Left {
+        /// The stay.
+        participant: ParticipantId,
+        /// Who.
+        identity: String,
+        /// When.
+        at: DateTime<Utc>,
+        /// Why.
+        reason: LeaveReason,
+    },
+    /// First packet of a track.
+    TrackStarted {
+        /// Who.
+        identity: String,
+        /// The track.
+        track: TrackId,
+        /// What it shows.
+        source: TrackSource,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// A track is gone or muted.
+    TrackStopped {
+        /// Who.
+        identity: String,
+        /// The track.
+        track: TrackId,
+        /// What it showed.
+        source: TrackSource,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// What each connected participant received, every 5 s.
+    Presence {
+        /// When.
+        at: DateTime<Utc>,
+        /// One per connected participant, by identity.
+        present: Vec<Presence>,
+    },
+    /// The last participant is gone.
+    Emptied {
+        /// When.
+        at: DateTime<Utc>,
+    },
+}
+
+/// What the SFU saw of one participant since the last [`RoomFact::Presence`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Presence {
+    /// Who.
+    pub identity: String,
+    /// The stay.
+    pub participant: ParticipantId,
+    /// Its transport is up and was heard within 5 s.
+    pub connected: bool,
+    /// Media packets that its receiver reports acknowledge in this window.
+    pub delivered_packets: u64,
+    /// Media packets sent to it in this window.
+    pub sent_packets: u64,
+    /// Media packets received from it in this window.
+    pub received_packets: u64,
+    /// Round trip, if known.
+    pub round_trip: Option<Duration>,
+}

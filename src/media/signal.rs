@@ -1,0 +1,507 @@
+//! What a participant's client asks of a room ([`Request`]) and hears from it ([`Notice`]).
+//!
+//! This is the room half's own language. `http::livekit` translates LiveKit's protobuf messages to
+//! and from it; WHIP and WHEP will too.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+
+use super::command::{DataChannel, MediaKind};
+use crate::domain::id::{ParticipantId, RoomId, TrackId};
+
+/// How a client's connections are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// One connection; the client always offers (LiveKit `/rtc/v1`).
+    Single,
+    /// A publisher connection offered by the client and a subscriber connection offered by us
+    /// (LiveKit `/rtc`).
+    Dual,
+}
+
+/// One of a client's connections. In [`Layout::Single`] only `Publisher` exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Connection {
+    /// The client offers.
+    Publisher,
+    /// We offer.
+    Subscriber,
+}
+
+/// Who comes in, with what rights; made by `service` from a token and the domain's rules.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// Name of the room.
+    pub room: String,
+    /// Stable name of the participant within the room; a second one replaces the first.
+    pub identity: String,
+    /// Name that people see; may be empty.
+    pub name: String,
+    /// Free text of the application.
+    pub metadata: String,
+    /// Keys and values of the application.
+    pub attributes: BTreeMap<String, String>,
+    /// What the participant may do.
+    pub permissions: Permissions,
+    /// Layout of its connections.
+    pub layout: Layout,
+    /// Subscribe to everything at once.
+    pub auto_subscribe: bool,
+    /// What the client says of itself.
+    pub client: ClientDescription,
+}
+
+/// What a client says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientDescription {
+    /// LiveKit signalling protocol version.
+    pub protocol: i32,
+    /// LiveKit client protocol version, mirrored to others.
+    pub client_protocol: i32,
+    /// LiveKit capability numbers, mirrored to others.
+    pub capabilities: Vec<i32>,
+}
+
+/// What a participant may do. A domain rule made these; no client message widens them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permissions {
+    /// May publish; and only from `sources` when that is not empty.
+    pub publish: bool,
+    /// Sources it may publish; empty means any.
+    pub sources: Vec<TrackSource>,
+    /// May subscribe.
+    pub subscribe: bool,
+    /// May send data messages.
+    pub publish_data: bool,
+    /// May change its own name, metadata and attributes.
+    pub update_own_metadata: bool,
+    /// Not shown to others.
+    pub hidden: bool,
+    /// Records.
+    pub recorder: bool,
+}
+
+/// What a track shows, LiveKit's closed set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TrackSource {
+    /// Not said.
+    Unknown,
+    /// Camera.
+    Camera,
+    /// Microphone.
+    Microphone,
+    /// Screen.
+    ScreenShare,
+    /// Sound of the screen.
+    ScreenShareAudio,
+}
+
+/// A message from a client.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Wants to publish a track; answered by [`Notice::TrackPublished`] or
+    /// [`Notice::RequestRefused`].
+    AddTrack(AddTrack),
+    /// Session description of a connection that the client offers; `id` is echoed.
+    Offer {
+        /// Client's number of the offer.
+        id: u32,
+        /// RFC 8866 text, at most 256 KiB.
+        sdp: String,
+    },
+    /// Answer to our offer on the subscriber connection.
+    Answer {
+        /// Number of our offer, or 0 where the client does not number.
+        id: u32,
+        /// RFC 8866 text, at most 256 KiB.
+        sdp: String,
+    },
+    /// Mutes or unmutes an own track.
+    Mute {
+        /// The track.
+        track: TrackId,
+        /// True mutes.
+        muted: bool,
+    },
+    /// Subscribes to or leaves tracks.
+    Subscribe {
+        /// The tracks.
+        tracks: Vec<TrackId>,
+        /// True subscribes.
+        subscribe: bool,
+    },
+    /// Says how tracks are shown (adaptive stream).
+    TrackSetting {
+        /// The tracks.
+        tracks: Vec<TrackId>,
+        /// Not shown at all.
+        disabled: bool,
+        /// Shown width and height, pixels; 0 means not said.
+        width: u32,
+        /// Height, pixels.
+        height: u32,
+        /// Wanted quality, 0 lowest; used when no size is given.
+        quality: u8,
+    },
+    /// Says who may subscribe to the own tracks.
+    SubscriptionPermission {
+        /// Everybody may.
+        all: bool,
+        /// Otherwise these: identity or participant id, and the tracks (empty: all).
+        allowed: Vec<(String, Vec<TrackId>)>,
+    },
+    /// Changes own name, metadata, attributes (an empty value deletes a key).
+    UpdateMetadata {
+        /// Echoed in [`Notice::RequestDone`] or [`Notice::RequestRefused`].
+        request_id: u32,
+        /// New metadata, if not empty.
+        metadata: String,
+        /// New name, if not empty.
+        name: String,
+        /// Changed attributes.
+        attributes: BTreeMap<String, String>,
+    },
+    /// Sends data to others; `payload` is already in its final form, with the sender overwritten.
+    SendData {
+        /// Reliable or lossy.
+        channel: DataChannel,
+        /// Identities that get it; empty means everybody else.
+        to: Vec<String>,
+        /// The message.
+        payload: Bytes,
+    },
+    /// The client resumed its signalling and says what it believes (LiveKit `sync_state`).
+    Sync {
+        /// Tracks it believes to have published.
+        published: Vec<TrackId>,
+    },
+    /// Leaves.
+    Leave,
+}
+
+/// What a client wants to publish.
+#[derive(Clone, Debug)]
+pub struct AddTrack {
+    /// The client's own id of the track, matched with `a=msid`; at most 256 bytes.
+    pub cid: String,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// What it shows.
+    pub source: TrackSource,
+    /// Name that the application gives it.
+    pub name: String,
+    /// Largest layer, pixels.
+    pub width: u32,
+    /// Largest layer, pixels.
+    pub height: u32,
+    /// Begins muted.
+    pub muted: bool,
+    /// Layers as the client announces them, lowest first.
+    pub layers: Vec<Layer>,
+    /// Audio without discontinuous transmission.
+    pub dtx_disabled: bool,
+    /// Stereo audio.
+    pub stereo: bool,
+    /// Audio without redundancy.
+    pub red_disabled: bool,
+    /// Name of the stream group.
+    pub stream: String,
+    /// LiveKit encryption type number, mirrored to others.
+    pub encryption: i32,
+}
+
+/// One announced layer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layer {
+    /// LiveKit quality: 0 low, 1 medium, 2 high.
+    pub quality: u8,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Bits per second.
+    pub bitrate_bps: u32,
+    /// Restriction id, if the client named it.
+    pub rid: String,
+}
+
+/// A message to a client.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// First of all: who and where you are.
+    Joined(Box<Welcome>),
+    /// First of all after a resume of the signalling.
+    Resumed,
+    /// Answer to the client's offer.
+    Answer {
+        /// The offer's number.
+        id: u32,
+        /// Our description.
+        sdp: String,
+        /// The whole map of media section to track of others.
+        mid_to_track: BTreeMap<String, TrackId>,
+    },
+    /// Our offer on the subscriber connection.
+    Offer {
+        /// Our number, from 1.
+        id: u32,
+        /// Our description.
+        sdp: String,
+        /// The whole map of media section to track of others.
+        mid_to_track: BTreeMap<String, TrackId>,
+    },
+    /// Please offer again, with so many more receiving sections (both 0 is meant).
+    MediaSections {
+        /// Missing audio sections.
+        audios: u32,
+        /// Missing video sections.
+        videos: u32,
+    },
+    /// A track may be published now.
+    TrackPublished {
+        /// The client's id of it.
+        cid: String,
+        /// How others see it.
+        track: TrackView,
+    },
+    /// A track was taken away by the server.
+    TrackUnpublished {
+        /// The track.
+        track: TrackId,
+    },
+    /// The server muted a track.
+    Muted {
+        /// The track.
+        track: TrackId,
+        /// True mutes.
+        muted: bool,
+    },
+    /// Participants that changed, oneself among them; each with the whole list of its tracks.
+    Participants(Vec<ParticipantView>),
+    /// Changes of who speaks.
+    Speakers(Vec<Speaker>),
+    /// Quality of connections.
+    Quality(Vec<ConnectionQuality>),
+    /// Somebody subscribed to an own track for the first time.
+    TrackSubscribed {
+        /// The track.
+        track: TrackId,
+    },
+    /// A subscription could not be made.
+    SubscriptionFailed {
+        /// The track.
+        track: TrackId,
+    },
+    /// A publisher allowed or forbade a subscription.
+    SubscriptionAllowed {
+        /// Publisher.
+        participant: ParticipantId,
+        /// The track.
+        track: TrackId,
+        /// True allows.
+        allowed: bool,
+    },
+    /// The room's own data changed.
+    RoomChanged(RoomView),
+    /// Data from the own data channel, for the session to address and send on.
+    OwnData {
+        /// The channel.
+        channel: DataChannel,
+        /// The message as the client sent it.
+        payload: Bytes,
+    },
+    /// A request was done.
+    RequestDone {
+        /// Its number.
+        request_id: u32,
+    },
+    /// A request was refused.
+    RequestRefused {
+        /// Its number, or 0.
+        request_id: u32,
+        /// Why.
+        reason: RequestRefusal,
+        /// For a refused [`Request::AddTrack`]: its cid.
+        cid: Option<String>,
+    },
+    /// The stay is over; the socket closes after this.
+    Left(LeaveReason),
+}
+
+/// Why a request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestRefusal {
+    /// The permissions say no.
+    NotAllowed,
+    /// A bound is reached.
+    LimitExceeded,
+    /// No such thing.
+    NotFound,
+    /// Not a kind we carry.
+    UnsupportedType,
+}
+
+/// Why a stay ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaveReason {
+    /// The client left.
+    ClientInitiated,
+    /// The same identity joined again.
+    DuplicateIdentity,
+    /// Removed by somebody who may.
+    Removed,
+    /// The room was closed.
+    RoomClosed,
+    /// The server stops.
+    ServerShutdown,
+    /// The client's and our state differ: join anew.
+    StateMismatch,
+    /// It never connected, or its connection is lost for good: join anew.
+    ConnectionLost,
+    /// It sends what it must not, or does not read.
+    Misbehaved,
+}
+
+/// What a participant hears first.
+#[derive(Clone, Debug)]
+pub struct Welcome {
+    /// The room.
+    pub room: RoomView,
+    /// Oneself.
+    pub own: ParticipantView,
+    /// Everybody else whom one may see.
+    pub others: Vec<ParticipantView>,
+    /// Layout that was admitted.
+    pub layout: Layout,
+}
+
+/// A room as participants see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomView {
+    /// Its id.
+    pub room: RoomId,
+    /// Its name.
+    pub name: String,
+    /// Free text of the application.
+    pub metadata: String,
+    /// When it opened.
+    pub created_at: DateTime<Utc>,
+    /// Participants that are shown.
+    pub participants: u32,
+    /// Participants that publish.
+    pub publishers: u32,
+}
+
+/// Where a participant is in its stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParticipantState {
+    /// Signalling is up.
+    Joined,
+    /// Media is up.
+    Active,
+    /// Gone.
+    Disconnected,
+}
+
+/// A participant as others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParticipantView {
+    /// Its id.
+    pub participant: ParticipantId,
+    /// Its identity.
+    pub identity: String,
+    /// Its name.
+    pub name: String,
+    /// Free text of the application.
+    pub metadata: String,
+    /// Keys and values of the application.
+    pub attributes: BTreeMap<String, String>,
+    /// Where it is.
+    pub state: ParticipantState,
+    /// Grows with every change.
+    pub version: u32,
+    /// When it joined.
+    pub joined_at: DateTime<Utc>,
+    /// Its rights.
+    pub permissions: Permissions,
+    /// All its tracks.
+    pub tracks: Vec<TrackView>,
+    /// What its client says of itself.
+    pub client: ClientDescription,
+    /// Why it left, once it did.
+    pub left: Option<LeaveReason>,
+}
+
+/// A track as others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackView {
+    /// Its id.
+    pub track: TrackId,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// What it shows.
+    pub source: TrackSource,
+    /// Name.
+    pub name: String,
+    /// Muted.
+    pub muted: bool,
+    /// Largest layer, pixels.
+    pub width: u32,
+    /// Largest layer, pixels.
+    pub height: u32,
+    /// More than one encoding.
+    pub simulcast: bool,
+    /// `audio/opus`, `audio/red`, `video/VP8`, `video/H264`; empty until negotiated.
+    pub mime_type: String,
+    /// Media section at the publisher.
+    pub mid: String,
+    /// Layers.
+    pub layers: Vec<Layer>,
+    /// Name of the stream group.
+    pub stream: String,
+    /// Audio without discontinuous transmission.
+    pub dtx_disabled: bool,
+    /// Stereo audio.
+    pub stereo: bool,
+    /// Audio without redundancy.
+    pub red_disabled: bool,
+    /// LiveKit encryption type number.
+    pub encryption: i32,
+}
+
+/// A change of who speaks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Speaker {
+    /// Who.
+    pub participant: ParticipantId,
+    /// 0 to 1.
+    pub level: f32,
+    /// Speaks now.
+    pub active: bool,
+}
+
+/// Quality of one connection.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ConnectionQuality {
+    /// Whose.
+    pub participant: ParticipantId,
+    /// Which.
+    pub grade: QualityGrade,
+    /// 0 to 5.
+    pub score: f32,
+}
+
+/// Grades of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QualityGrade {
+    /// Bad enough to notice.
+    Poor,
+    /// Fair.
+    Good,
+    /// Nothing to complain about.
+    Excellent,
+    /// Nothing arrives.
+    Lost,
+}

@@ -1,0 +1,4 @@
+//! The outside world: the only layer with sockets, threads, tasks, clock, chance and environment.
+#![allow(clippy::disallowed_methods, reason = "the shell is where these belong")]
+
+pub mod cli;
