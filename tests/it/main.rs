@@ -1,1 +1,1 @@
-fn main() {}
+//! One binary for all integration tests: a module per part, each against its own database.
