@@ -7,5 +7,7 @@
 //! by commands.
 
 pub mod command;
+pub mod demux;
 pub mod room;
 pub mod signal;
+pub mod transport;
