@@ -1,3 +1,5 @@
+//! Connectivity checks against the lite agent: what is learnt, refused, moved and forgotten.
+
 use super::*;
 use crate::media::transport::testing::origin;
 use rtc::crypto::RTCCryptoProvider;

@@ -1,3 +1,5 @@
+//! Both profiles, both ways, against another implementation of SRTP.
+
 use super::*;
 use rtc::srtp::context::Context;
 use rtc::srtp::option::{srtcp_replay_protection, srtp_replay_protection};
