@@ -62,6 +62,9 @@ pub struct ClientDescription {
     pub client_protocol: i32,
     /// LiveKit capability numbers, mirrored to others.
     pub capabilities: Vec<i32>,
+    /// Needs a stream id of its own for every received track (Firefox); others get one stream id
+    /// for what belongs together, which is what keeps lips and voice in step.
+    pub streams_apart: bool,
 }
 
 /// What a participant may do. A domain rule made these; no client message widens them.
