@@ -8,6 +8,8 @@
 
 pub mod command;
 pub mod demux;
+pub mod negotiation;
 pub mod room;
+pub mod sdp;
 pub mod signal;
 pub mod transport;
