@@ -3,6 +3,14 @@
 //! An aggregate has `decide(&self, command, now, entropy) -> Result<Vec<Fact>, Refusal>`, which
 //! only reads, `apply(&mut self, &Fact)`, which cannot fail, and `next_deadline(&self)`.
 
+pub mod actor;
+pub mod announcement;
+pub mod audit;
 pub mod entropy;
+pub mod fact;
 pub mod id;
+pub mod limits;
+pub mod person;
+pub mod policy;
 pub mod refusal;
+pub mod unit;

@@ -1,1 +1,3 @@
-//! Layer `hub`.
+//! Bounded queues and live registries between tasks and media threads.
+
+pub mod events;

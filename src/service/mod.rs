@@ -1,1 +1,75 @@
-//! Layer `service`.
+//! Use cases: load, decide, save with facts, announce. Everything they need is in [`Context`].
+
+pub mod keys;
+pub mod ledger;
+pub mod outbox;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
+
+use crate::domain::entropy::{Clock, Entropy};
+use crate::domain::fact::stored_time;
+use crate::hub::events::Events;
+use crate::store::Store;
+
+pub use crate::store::{Error, Failure};
+pub use keys::Keys;
+
+/// What a use case stands on. One per server, shared.
+#[derive(Clone)]
+pub struct Context {
+    /// The server's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: Arc<dyn Entropy>,
+    /// The database.
+    pub store: Store,
+    /// Signing keys.
+    pub keys: Arc<Keys>,
+    /// Runs work that would hold up other tasks.
+    pub workers: Arc<dyn Workers>,
+    /// Open event streams.
+    pub events: Events,
+    /// Rung after a commit that wrote announcements.
+    pub announced: Arc<Notify>,
+}
+
+impl Context {
+    /// A context with nothing open yet.
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        store: Store,
+        keys: Arc<Keys>,
+        workers: Arc<dyn Workers>,
+    ) -> Self {
+        Self {
+            clock,
+            entropy,
+            store,
+            keys,
+            workers,
+            events: Events::default(),
+            announced: Arc::new(Notify::new()),
+        }
+    }
+
+    /// The present moment in the precision that the database keeps.
+    pub fn now(&self) -> DateTime<Utc> {
+        stored_time(self.clock.now())
+    }
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").finish_non_exhaustive()
+    }
+}
+
+/// Threads for work that computes for long. Callers bound what they hand over.
+pub trait Workers: Send + Sync {
+    /// Runs the work off the tasks' threads, soon.
+    fn run(&self, work: Box<dyn FnOnce() + Send>);
+}

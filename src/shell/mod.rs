@@ -2,3 +2,4 @@
 #![allow(clippy::disallowed_methods, reason = "the shell is where these belong")]
 
 pub mod cli;
+pub mod workers;

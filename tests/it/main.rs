@@ -1,1 +1,6 @@
 //! One binary for all integration tests: a module per part, each against its own database.
+
+mod ledger;
+mod outbox;
+mod postgres;
+mod support;

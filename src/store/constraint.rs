@@ -1,0 +1,30 @@
+//! Which refusal a broken constraint means. A constraint not named here is a failure, not an answer.
+
+use crate::domain::refusal::{Refusal, RefusalKind};
+use crate::domain::unit;
+
+/// The refusal for a named constraint.
+pub fn refusal(constraint: &str) -> Option<Refusal> {
+    match constraint {
+        "account_username_key" => Some(Refusal::new(
+            RefusalKind::Conflict,
+            "person.username_taken",
+            "该用户名已被使用，请换一个。",
+            "This username is taken. Choose another.",
+        )),
+        "unit_code_key" => Some(Refusal::new(
+            RefusalKind::Conflict,
+            "unit.code_taken",
+            "该单位编码已被使用。",
+            "Another unit has this code.",
+        )),
+        "unit_sibling_name_key" => Some(Refusal::new(
+            RefusalKind::Conflict,
+            "unit.name_taken",
+            "同一上级单位下已有同名单位。",
+            "A unit of this name exists at the same place.",
+        )),
+        "person_unit_fkey" | "role_grant_unit_fkey" | "unit_parent_fkey" => Some(unit::not_found()),
+        _ => None,
+    }
+}
