@@ -227,7 +227,9 @@ impl ChainWalk {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
     use proptest::prelude::*;
+    use proptest::sample::Index;
     use serde_json::json;
 
     use super::*;
@@ -258,9 +260,9 @@ mod tests {
 
     #[test]
     fn canonical_text_does_not_depend_on_the_order_of_members() {
-        let one: Value = serde_json::from_str(r#"{"b": [1, {"y": null, "x": "\n"}], "a": true}"#);
-        let two: Value = serde_json::from_str(r#"{"a":true,"b":[1,{"x":"\u000a","y":null}]}"#);
-        let (one, two) = (one.unwrap(), two.unwrap());
+        let read = |text| serde_json::from_str::<Value>(text).unwrap();
+        let one = read(r#"{"b": [1, {"y": null, "x": "\n"}], "a": true}"#);
+        let two = read(r#"{"a":true,"b":[1,{"x":"\u000a","y":null}]}"#);
         assert_eq!(canonical_json(&one), canonical_json(&two));
         assert_eq!(
             canonical_json(&one),
@@ -293,7 +295,7 @@ mod tests {
     proptest! {
         #[test]
         fn an_edited_row_is_found_where_it_is(
-            bodies in proptest::collection::vec(any::<i64>(), 1..20), at in any::<prop::sample::Index>(),
+            bodies in vec(any::<i64>(), 1..20), at in any::<Index>(),
         ) {
             let (mut rows, head) = chain(&bodies);
             prop_assert_eq!(walk(&rows).unwrap().finish(rows.len() as u64, &head), Ok(()));
@@ -304,7 +306,7 @@ mod tests {
 
         #[test]
         fn a_removed_row_is_found_where_it_was(
-            bodies in proptest::collection::vec(any::<i64>(), 2..20), at in any::<prop::sample::Index>(),
+            bodies in vec(any::<i64>(), 2..20), at in any::<Index>(),
         ) {
             let (mut rows, _) = chain(&bodies);
             let at = at.index(rows.len() - 1);
@@ -314,7 +316,7 @@ mod tests {
 
         #[test]
         fn a_row_rewritten_with_its_hash_breaks_the_chain_behind_it(
-            bodies in proptest::collection::vec(any::<i64>(), 2..20), at in any::<prop::sample::Index>(),
+            bodies in vec(any::<i64>(), 2..20), at in any::<Index>(),
         ) {
             let (mut rows, _) = chain(&bodies);
             let at = at.index(rows.len() - 1);

@@ -1,4 +1,4 @@
-//! Which refusal a broken constraint means. A constraint not named here is a failure, not an answer.
+//! Which refusal a broken constraint means. One that is not named here is a failure.
 
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::unit;

@@ -113,6 +113,7 @@ fn with_database(url: &str, name: &str) -> String {
 
 /// Starts a cluster that ends with this process and returns the URL of its database `postgres`.
 fn start_cluster() -> String {
+    remove_leftovers();
     let directory = std::env::temp_dir().join(format!("mingtang-it-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&directory);
     std::fs::create_dir_all(&directory).expect("a temporary directory");
@@ -142,6 +143,23 @@ fn start_cluster() -> String {
         "postgres://postgres@localhost/postgres?host={}",
         directory.display()
     )
+}
+
+/// Removes clusters of test processes that are gone.
+fn remove_leftovers() {
+    let entries = std::fs::read_dir(std::env::temp_dir())
+        .into_iter()
+        .flatten()
+        .flatten();
+    for entry in entries {
+        let name = entry.file_name();
+        let process = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("mingtang-it-"));
+        if process.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Runs Postgres under a thread that lives as long as the process: the death signal follows it.
