@@ -6,10 +6,23 @@
 //! ordinary tasks, knows participants, tracks and session descriptions, and drives the packet half
 //! by commands.
 
+pub mod batch;
+pub mod codec;
 pub mod command;
 pub mod demux;
+pub mod keyframe;
+pub mod nack;
 pub mod negotiation;
+pub mod report;
+pub mod ring;
 pub mod room;
+pub mod rtcp;
+pub mod rtp;
+#[cfg(test)]
+mod sample;
 pub mod sdp;
+pub mod sequence;
 pub mod signal;
+pub mod speaker;
 pub mod transport;
+pub mod twcc;

@@ -1,0 +1,192 @@
+//! What forwarding must see inside payloads: key frames and the VP8 descriptor (RFC 7741), H.264
+//! unit types (RFC 6184), and the blocks of redundant audio (RFC 2198).
+
+use super::command::Codec;
+use super::rtp::read_u16;
+
+/// What one payload tells; offsets count from its first byte, 0 where the field is absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Insight {
+    /// First packet of a frame that a decoder can start with; always true for audio.
+    pub entry: bool,
+    /// Where the VP8 picture id lies.
+    pub picture_at: u8,
+    /// The picture id has 15 bits, else 7.
+    pub picture_wide: bool,
+    /// Where the VP8 `TL0PICIDX` lies.
+    pub base_layer_at: u8,
+    /// Where the primary block of redundant audio begins.
+    pub primary_at: u16,
+}
+
+impl Insight {
+    /// Reads a payload; one that makes no sense is told as "nothing to see".
+    pub fn of(codec: Codec, payload: &[u8]) -> Self {
+        match codec {
+            Codec::Opus => Self::audio(0),
+            Codec::Red => Self::audio(red_primary(payload).unwrap_or(0)),
+            Codec::Vp8 => vp8(payload).unwrap_or_default(),
+            Codec::H264 => Self {
+                entry: h264_entry(payload),
+                ..Self::default()
+            },
+        }
+    }
+
+    fn audio(primary_at: u16) -> Self {
+        Self {
+            entry: true,
+            primary_at,
+            ..Self::default()
+        }
+    }
+}
+
+/// RFC 7741 section 4.2: the descriptor, then section 4.3: the inverse key frame bit.
+fn vp8(payload: &[u8]) -> Option<Insight> {
+    let first = *payload.first()?;
+    let mut insight = Insight::default();
+    let mut at = 1;
+    if first & 0x80 != 0 {
+        let flags = *payload.get(1)?;
+        at = 2;
+        if flags & 0x80 != 0 {
+            insight.picture_at = at as u8;
+            insight.picture_wide = payload.get(at)? & 0x80 != 0;
+            at += 1 + usize::from(insight.picture_wide);
+        }
+        if flags & 0x40 != 0 {
+            insight.base_layer_at = at as u8;
+            at += 1;
+        }
+        at += usize::from(flags & 0x30 != 0);
+    }
+    let starts = first & 0x17 == 0x10;
+    insight.entry = payload.get(at)? & 1 == 0 && starts;
+    Some(insight)
+}
+
+/// A parameter set or the start of an instantaneous refresh, alone, aggregated or fragmented.
+fn h264_entry(payload: &[u8]) -> bool {
+    const REFRESH: u8 = 5;
+    const PARAMETERS: u8 = 7;
+    const AGGREGATE: u8 = 24;
+    const FRAGMENT: u8 = 28;
+    let is_entry = |unit: u8| matches!(unit & 0x1f, REFRESH | PARAMETERS);
+    let Some(&first) = payload.first() else {
+        return false;
+    };
+    match first & 0x1f {
+        FRAGMENT => payload
+            .get(1)
+            .is_some_and(|b| b & 0x80 != 0 && is_entry(*b)),
+        AGGREGATE => {
+            let mut at = 1;
+            while let Some(len) = read_u16(payload, at) {
+                if payload.get(at + 2).is_some_and(|unit| is_entry(*unit)) {
+                    return true;
+                }
+                at += 2 + usize::from(len);
+            }
+            false
+        }
+        _ => is_entry(first),
+    }
+}
+
+/// Where the primary block begins, if the block lengths stay inside the payload.
+fn red_primary(payload: &[u8]) -> Option<u16> {
+    let (mut at, mut redundant) = (0, 0);
+    while payload.get(at)? & 0x80 != 0 {
+        redundant += usize::from(read_u16(payload, at + 2)? & 0x03ff);
+        at += 4;
+    }
+    let primary = at + 1 + redundant;
+    (primary <= payload.len()).then_some(primary as u16)
+}
+
+/// Names the subscriber's payload type of Opus in every block header of redundant audio.
+pub fn red_rename(payload: &mut [u8], payload_type: u8) {
+    let mut at = 0;
+    while let Some(byte) = payload.get_mut(at) {
+        let more = *byte & 0x80;
+        *byte = more | payload_type & 0x7f;
+        if more == 0 {
+            return;
+        }
+        at += 4;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::sample::Chance;
+
+    #[test]
+    fn a_vp8_key_frame_is_entered_at_its_first_packet_only() {
+        let key = [0x90, 0xe0, 0x81, 0x02, 0x07, 0x20, 0x10];
+        let insight = Insight::of(Codec::Vp8, &key);
+        assert!(insight.entry);
+        assert_eq!((insight.picture_at, insight.picture_wide), (2, true));
+        assert_eq!(insight.base_layer_at, 4);
+        let mut continued = key;
+        continued[0] = 0x80;
+        assert!(!Insight::of(Codec::Vp8, &continued).entry);
+        let mut second_partition = key;
+        second_partition[0] = 0x91;
+        assert!(!Insight::of(Codec::Vp8, &second_partition).entry);
+        let mut inter = key;
+        inter[6] = 0x11;
+        assert!(!Insight::of(Codec::Vp8, &inter).entry);
+        assert!(Insight::of(Codec::Vp8, &[0x10, 0x00]).entry);
+    }
+
+    #[test]
+    fn an_h264_key_frame_is_entered_at_parameters_or_refresh() {
+        for (payload, entry) in [
+            (&[0x67, 1][..], true),
+            (&[0x65, 1], true),
+            (&[0x61, 1], false),
+            (&[0x78, 0, 2, 0x67, 1, 0, 1, 0x68], true),
+            (&[0x78, 0, 1, 0x68, 0, 2, 0x65, 1], true),
+            (&[0x78, 0, 2, 0x61, 1], false),
+            (&[0x7c, 0x85], true),
+            (&[0x7c, 0x05], false),
+            (&[0x7c, 0x81], false),
+            (&[], false),
+        ] {
+            assert_eq!(
+                Insight::of(Codec::H264, payload).entry,
+                entry,
+                "{payload:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn redundant_audio_unpacks_to_its_primary_block() {
+        let mut payload = vec![0x80 | 111, 0, 0, 3, 111, 1, 2, 3, 9, 9];
+        assert_eq!(Insight::of(Codec::Red, &payload).primary_at, 8);
+        red_rename(&mut payload, 96);
+        assert_eq!(payload[..5], [0x80 | 96, 0, 0, 3, 96]);
+        assert_eq!(
+            Insight::of(Codec::Red, &[0x80, 0, 3, 0xff, 1]).primary_at,
+            0
+        );
+    }
+
+    #[test]
+    fn malformed_payloads_never_panic() {
+        let mut chance = Chance::new(2);
+        for _ in 0..100_000 {
+            let mut payload = chance.bytes(40);
+            for codec in [Codec::Opus, Codec::Red, Codec::Vp8, Codec::H264] {
+                let insight = Insight::of(codec, &payload);
+                assert!(usize::from(insight.primary_at) <= payload.len());
+                assert!(usize::from(insight.picture_at) <= payload.len());
+            }
+            red_rename(&mut payload, 1);
+        }
+    }
+}
