@@ -6,6 +6,7 @@
 pub mod actor;
 pub mod announcement;
 pub mod audit;
+pub mod classroom;
 pub mod entropy;
 pub mod fact;
 pub mod id;

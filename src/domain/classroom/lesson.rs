@@ -1,0 +1,1 @@
+//! A live lesson: scheduled → live ⇄ break → ended, or cancelled before it starts.

@@ -1,0 +1,258 @@
+//! The numbers that the classroom's rules read, as versioned data.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::refusal::{Refusal, RefusalKind};
+
+/// Checked figures. A lesson keeps the policy it was opened with, whatever is issued later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "PolicyFigures", into = "PolicyFigures")]
+pub struct ClassroomPolicy {
+    figures: PolicyFigures,
+}
+
+/// The figures as stored; seconds (`_s`) and milliseconds (`_ms`) unless the name says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyFigures {
+    /// Who issued it: `standard`, `demo`, a unit's code.
+    pub name: String,
+    /// Counts up with every change under that name.
+    pub version: u32,
+    /// Earliest moment of the first check, on the learner's counted seconds.
+    pub first_check_from_s: u32,
+    /// Latest moment of the first check.
+    pub first_check_to_s: u32,
+    /// Shortest drawn gap between two scheduled checks.
+    pub gap_min_s: u32,
+    /// Scale of the exponential part of a gap.
+    pub gap_scale_s: u32,
+    /// A gap above this is drawn again.
+    pub gap_max_s: u32,
+    /// At least one check falls into this last share of the lesson, percent.
+    pub last_share_percent: u32,
+    /// Checks that one cause would bring to all learners at once are drawn over this time.
+    pub spread_s: u32,
+    /// How long a prompt stays open.
+    pub prompt_s: u32,
+    /// Tries inside a presence prompt.
+    pub presence_attempts: u32,
+    /// Tries inside a question: knowledge is asked once unless the policy is kinder.
+    pub question_attempts: u32,
+    /// A wrong answer still shows that somebody is there and closes the stretch.
+    pub wrong_is_present: bool,
+    /// The most a measured round trip may add to a deadline.
+    pub allowance_max_ms: u32,
+    /// No scheduled check this soon after another prompt closed.
+    pub quiet_prompt_s: u32,
+    /// No check this soon after a reconnection.
+    pub quiet_reconnect_s: u32,
+    /// Two signs of life this close together are one stretch of life.
+    pub alive_window_s: u32,
+    /// A page out of the foreground counts for this long.
+    pub background_grace_s: u32,
+    /// An absence longer than this needs a new check before credit.
+    pub absence_hold_s: u32,
+    /// More interruptions of checks than this ask for a review.
+    pub interruptions_max: u32,
+    /// After a failed check the next comes no sooner.
+    pub ladder_from_s: u32,
+    /// After a failed check the next comes no later.
+    pub ladder_to_s: u32,
+    /// So many failures in a row pause the lesson for that learner.
+    pub failures_to_pause: u32,
+    /// So many failures in a row ask for a review.
+    pub failures_to_review: u32,
+    /// The most that one stretch between two anchors earns.
+    pub stretch_max_s: u32,
+    /// A run of adjacent credited stretches below this earns nothing.
+    pub floor_s: u32,
+    /// The most one learner earns in a day; none means no limit.
+    pub day_cap_s: Option<u32>,
+    /// A live lesson whose teacher is gone this long becomes a break.
+    pub teacher_lost_s: u32,
+}
+
+/// Longest figure that a policy may name: one day.
+const FIGURE_MAX_S: u32 = 86_400;
+
+impl ClassroomPolicy {
+    /// Checks the figures and their relations.
+    ///
+    /// Refuses with `policy.figures` and the first relation that does not hold.
+    pub fn new(figures: PolicyFigures) -> Result<Self, Refusal> {
+        let broken = relations(&figures).into_iter().find(|(holds, _)| !holds);
+        match broken {
+            None => Ok(Self { figures }),
+            Some((_, relation)) => Err(Refusal {
+                kind: RefusalKind::Invalid,
+                code: "policy.figures",
+                zh: format!("课堂规则的数值互相矛盾：{relation}"),
+                en: format!("the classroom policy contradicts itself: {relation}"),
+            }),
+        }
+    }
+
+    /// The figures in force unless a unit issued others.
+    pub fn standard() -> Self {
+        Self {
+            figures: PolicyFigures {
+                name: "standard".to_owned(),
+                version: 1,
+                first_check_from_s: 30,
+                first_check_to_s: 120,
+                gap_min_s: 180,
+                gap_scale_s: 720,
+                gap_max_s: 1_080,
+                last_share_percent: 10,
+                spread_s: 180,
+                prompt_s: 60,
+                presence_attempts: 3,
+                question_attempts: 1,
+                wrong_is_present: true,
+                allowance_max_ms: 2_000,
+                quiet_prompt_s: 60,
+                quiet_reconnect_s: 30,
+                alive_window_s: 15,
+                background_grace_s: 10,
+                absence_hold_s: 120,
+                interruptions_max: 2,
+                ladder_from_s: 60,
+                ladder_to_s: 180,
+                failures_to_pause: 2,
+                failures_to_review: 3,
+                stretch_max_s: 1_200,
+                floor_s: 300,
+                day_cap_s: None,
+                teacher_lost_s: 5,
+            },
+        }
+    }
+
+    /// Short figures, so that a demonstration shows every rule within a few minutes.
+    pub fn demo() -> Self {
+        Self {
+            figures: PolicyFigures {
+                name: "demo".to_owned(),
+                first_check_from_s: 8,
+                first_check_to_s: 15,
+                gap_min_s: 20,
+                gap_scale_s: 15,
+                gap_max_s: 45,
+                spread_s: 4,
+                prompt_s: 12,
+                quiet_prompt_s: 6,
+                quiet_reconnect_s: 4,
+                absence_hold_s: 40,
+                ladder_from_s: 8,
+                ladder_to_s: 15,
+                floor_s: 0,
+                ..Self::standard().figures
+            },
+        }
+    }
+
+    /// The figures, for rules to read.
+    pub fn figures(&self) -> &PolicyFigures {
+        &self.figures
+    }
+}
+
+impl TryFrom<PolicyFigures> for ClassroomPolicy {
+    type Error = Refusal;
+
+    fn try_from(figures: PolicyFigures) -> Result<Self, Refusal> {
+        Self::new(figures)
+    }
+}
+
+impl From<ClassroomPolicy> for PolicyFigures {
+    fn from(policy: ClassroomPolicy) -> Self {
+        policy.figures
+    }
+}
+
+fn relations(f: &PolicyFigures) -> Vec<(bool, &'static str)> {
+    let longest = [
+        f.first_check_to_s,
+        f.gap_max_s,
+        f.gap_scale_s,
+        f.spread_s,
+        f.prompt_s,
+        f.quiet_prompt_s,
+        f.quiet_reconnect_s,
+        f.alive_window_s,
+        f.absence_hold_s,
+        f.ladder_to_s,
+        f.stretch_max_s,
+        f.floor_s,
+        f.teacher_lost_s,
+    ];
+    vec![
+        (
+            longest.iter().all(|s| *s <= FIGURE_MAX_S),
+            "figure <= 1 day",
+        ),
+        (
+            f.first_check_from_s <= f.first_check_to_s,
+            "first_check_from_s <= first_check_to_s",
+        ),
+        (f.gap_scale_s >= 1, "gap_scale_s >= 1"),
+        // Keeps at least a fifth of the draws, so that drawing again ends soon.
+        (
+            u64::from(f.gap_max_s) >= u64::from(f.gap_min_s) + u64::from(f.gap_scale_s) / 4,
+            "gap_max_s >= gap_min_s + gap_scale_s / 4",
+        ),
+        (f.gap_max_s > f.gap_min_s, "gap_max_s > gap_min_s"),
+        (f.gap_min_s >= 1, "gap_min_s >= 1"),
+        (
+            (1..=50).contains(&f.last_share_percent),
+            "last_share_percent in 1..=50",
+        ),
+        (f.prompt_s >= 5, "prompt_s >= 5"),
+        (
+            (1..=10).contains(&f.presence_attempts) && (1..=10).contains(&f.question_attempts),
+            "attempts in 1..=10",
+        ),
+        (f.allowance_max_ms <= 10_000, "allowance_max_ms <= 10000"),
+        (
+            f.alive_window_s >= 10,
+            "alive_window_s >= 10, two signs of life",
+        ),
+        (
+            f.background_grace_s <= f.alive_window_s,
+            "background_grace_s <= alive_window_s",
+        ),
+        (
+            f.ladder_from_s <= f.ladder_to_s,
+            "ladder_from_s <= ladder_to_s",
+        ),
+        (
+            1 <= f.failures_to_pause && f.failures_to_pause <= f.failures_to_review,
+            "1 <= failures_to_pause <= failures_to_review",
+        ),
+        (f.gap_max_s <= f.stretch_max_s, "gap_max_s <= stretch_max_s"),
+        (f.teacher_lost_s >= 1, "teacher_lost_s >= 1"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_policies_keep_their_own_relations() {
+        for policy in [ClassroomPolicy::standard(), ClassroomPolicy::demo()] {
+            assert_eq!(ClassroomPolicy::new(policy.figures.clone()), Ok(policy));
+        }
+    }
+
+    #[test]
+    fn a_policy_that_contradicts_itself_is_refused_also_when_read_back() {
+        let mut figures = ClassroomPolicy::standard().figures;
+        figures.gap_max_s = figures.gap_min_s;
+        let refusal = ClassroomPolicy::new(figures.clone()).unwrap_err();
+        assert_eq!(refusal.code, "policy.figures");
+        let text = serde_json::to_string(&figures).unwrap();
+        assert!(serde_json::from_str::<ClassroomPolicy>(&text).is_err());
+    }
+}
