@@ -37,7 +37,7 @@ pub struct CreditInput {
 }
 
 /// A failed check, as credit sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// When it was decided.
     pub at: DateTime<Utc>,
@@ -175,9 +175,12 @@ fn part(input: &CreditInput, policy: &ClassroomPolicy, whole: Span, anchored: bo
     let unverified = subtract(&alive, &verified);
     let own = subtract(&verified, &input.elsewhere);
     let elsewhere = subtract(&verified, &own);
-    let cap_ms = u64::from(policy.figures().stretch_max_s) * 1_000;
-    let (counted, over) = split_after(&own, cap_ms);
     let (verdict, reason) = verdict_of(input, &whole, anchored);
+    let cap_ms = match verdict {
+        Verdict::Credited | Verdict::Pending => u64::from(policy.figures().stretch_max_s) * 1_000,
+        Verdict::Withheld => u64::MAX,
+    };
+    let (counted, over) = split_after(&own, cap_ms);
     Part {
         counted,
         lost: vec![

@@ -68,8 +68,8 @@ pub struct PolicyFigures {
     pub floor_s: u32,
     /// The most one learner earns in a day; none means no limit.
     pub day_cap_s: Option<u32>,
-    /// A live lesson whose teacher is gone this long becomes a break.
-    pub teacher_lost_s: u32,
+    /// A lesson that nobody ends is over this long after its planned end.
+    pub overrun_max_s: u32,
 }
 
 /// Longest figure that a policy may name: one day.
@@ -123,7 +123,7 @@ impl ClassroomPolicy {
                 stretch_max_s: 1_200,
                 floor_s: 300,
                 day_cap_s: None,
-                teacher_lost_s: 5,
+                overrun_max_s: 3_600,
             },
         }
     }
@@ -185,7 +185,7 @@ fn relations(f: &PolicyFigures) -> Vec<(bool, &'static str)> {
         f.ladder_to_s,
         f.stretch_max_s,
         f.floor_s,
-        f.teacher_lost_s,
+        f.overrun_max_s,
     ];
     vec![
         (
@@ -231,7 +231,6 @@ fn relations(f: &PolicyFigures) -> Vec<(bool, &'static str)> {
             "1 <= failures_to_pause <= failures_to_review",
         ),
         (f.gap_max_s <= f.stretch_max_s, "gap_max_s <= stretch_max_s"),
-        (f.teacher_lost_s >= 1, "teacher_lost_s >= 1"),
     ]
 }
 
