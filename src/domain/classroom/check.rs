@@ -90,6 +90,7 @@ pub struct Check {
     /// Counts all checks of the attendance from 0; names its nonce and its draws.
     pub number: u32,
     /// What is asked.
+    #[serde(rename = "asks")]
     pub kind: CheckKind,
     /// Why.
     #[serde(flatten)]

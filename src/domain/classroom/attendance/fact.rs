@@ -10,12 +10,12 @@ use crate::domain::id::{AccountId, AttendanceId, CheckId, LessonId, ParticipantI
 
 /// A fact of an attendance; times are the server's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "fact")]
+#[serde(rename_all = "snake_case", tag = "kind")]
 pub enum AttendanceFact {
     /// The first: everything that decides its checks is fixed from here on.
     AttendanceOpened {
         /// Its id.
-        attendance: AttendanceId,
+        id: AttendanceId,
         /// Of which lesson.
         lesson: LessonId,
         /// Whose.

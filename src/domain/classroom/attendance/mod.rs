@@ -121,7 +121,7 @@ impl Attendance {
         at: DateTime<Utc>,
     ) -> AttendanceFact {
         AttendanceFact::AttendanceOpened {
-            attendance,
+            id: attendance,
             lesson: lesson.id(),
             account,
             commitment: seed.commitment(),
@@ -134,7 +134,7 @@ impl Attendance {
     /// The attendance that a first fact makes, given the seed it commits to.
     pub fn from_first(first: &AttendanceFact, seed: Seed) -> Result<Self, NotOpened> {
         let AttendanceFact::AttendanceOpened {
-            attendance,
+            id,
             lesson,
             account,
             commitment,
@@ -149,7 +149,7 @@ impl Attendance {
             return Err(NotOpened);
         }
         Ok(Self {
-            id: *attendance,
+            id: *id,
             lesson: *lesson,
             account: *account,
             seed,

@@ -1,3 +1,5 @@
+//! The draws against their stated law, by a Kolmogorov-Smirnov test of our own.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Credit against examples, laws, and a second-by-second count.
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 

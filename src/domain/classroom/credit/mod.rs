@@ -277,5 +277,4 @@ fn is_denied(row: &Stretch) -> bool {
 }
 
 #[cfg(test)]
-#[path = "credit_tests.rs"]
 mod tests;

@@ -1,7 +1,7 @@
 //! When a learner is checked: drawn from a seed that was committed before and is revealed after.
 //!
 //! Draw `i` is HMAC-SHA256(seed, `i` as big-endian u64), read as a fraction of 2^256. The leading
-//! 53 bits are kept, which an f64 holds exactly, so a draw is the true fraction rounded down by less
+//! 53 bits are kept, which an f64 holds exactly: a draw is the true fraction rounded down by less
 //! than 2^-53. Draws 0, 1, 2, ... make the gaps; other uses count from their own bases
 //! ([`DrawUse`]), so that no draw serves twice. Times are whole milliseconds, rounded down.
 
@@ -271,5 +271,4 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-#[path = "schedule_tests.rs"]
 mod tests;
