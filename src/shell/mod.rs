@@ -2,4 +2,9 @@
 #![allow(clippy::disallowed_methods, reason = "the shell is where these belong")]
 
 pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod data_dir;
+pub mod entropy;
+pub mod postgres;
 pub mod workers;

@@ -7,6 +7,7 @@
     reason = "helpers of tests are tests"
 )]
 
+mod embedded_postgres;
 mod ledger;
 mod outbox;
 mod postgres;

@@ -1,0 +1,120 @@
+//! Every configuration key with its default, unit and range: the one place that says so.
+
+/// A configuration key. Its variable is `MINGTANG_` and the name in capitals.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its name in the file.
+    pub name: &'static str,
+    /// Its value when nothing is set, in the form of the environment.
+    pub default: Option<&'static str>,
+    /// Unit and range, or the form.
+    pub range: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+/// All keys, in the order in which a person meets them.
+pub const KEYS: &[Key] = &[
+    Key {
+        name: "listen",
+        default: Some("127.0.0.1:7880"),
+        range: "address:port",
+        meaning: "Where HTTP or HTTPS is served. `0.0.0.0:7880` serves all networks.",
+    },
+    Key {
+        name: "media_port",
+        default: Some("7882"),
+        range: "UDP port, 1 to 65535",
+        meaning: "Where audio and video come in.",
+    },
+    Key {
+        name: "media_addresses",
+        default: None,
+        range: "list of IP addresses",
+        meaning: "Addresses that browsers are told to send media to. By default the address of \
+                  `listen`, or all of the machine's addresses when that is a wildcard. Behind \
+                  address translation: the outside address.",
+    },
+    Key {
+        name: "data_dir",
+        default: Some("data"),
+        range: "path",
+        meaning: "Where the database, keys and certificates live. One server per directory.",
+    },
+    Key {
+        name: "database_url",
+        default: None,
+        range: "postgres:// URL",
+        meaning: "The database. By default a private Postgres in the data directory, which the \
+                  server starts and stops. The variable `DATABASE_URL` is read too.",
+    },
+    Key {
+        name: "database_connections_max",
+        default: Some("20"),
+        range: "connections, 2 to 500",
+        meaning: "Open connections to Postgres at once.",
+    },
+    Key {
+        name: "tls",
+        default: Some("off"),
+        range: "`off`, `self-signed` or `CERTIFICATE,KEY`",
+        meaning: "HTTPS: none, with a certificate of our own kept in the data directory, or with \
+                  two PEM files. Browsers give a camera only over HTTPS or to this machine itself.",
+    },
+    Key {
+        name: "tls_names",
+        default: None,
+        range: "list of host names",
+        meaning: "Further names in the self-signed certificate, beside the machine's name and \
+                  addresses.",
+    },
+    Key {
+        name: "api_keys",
+        default: None,
+        range: "table of key and secret; a secret has at least 16 characters",
+        meaning: "Keys with which other programs mint access tokens as LiveKit's SDKs do. In a \
+                  variable: `key=secret,key=secret`. Demo mode adds `devkey` with `secret`.",
+    },
+    Key {
+        name: "log_format",
+        default: Some("text"),
+        range: "`text` or `json`",
+        meaning: "How log lines look.",
+    },
+    Key {
+        name: "log_level",
+        default: Some("info"),
+        range: "`error`, `warn`, `info`, `debug`, `trace`, or a filter such as \
+                `info,mingtang::media=debug`",
+        meaning: "What is logged. Persons and addresses appear at `debug` and below only.",
+    },
+    Key {
+        name: "demo",
+        default: Some("false"),
+        range: "`true` or `false`",
+        meaning: "Makes demo units, people and a lesson with a published password. Loopback only.",
+    },
+];
+
+/// The key of this name.
+pub fn named(name: &str) -> Option<&'static str> {
+    KEYS.iter().map(|key| key.name).find(|known| *known == name)
+}
+
+/// The table of `docs/configuration.md`, Markdown.
+pub fn table() -> String {
+    let mut lines = vec![
+        "| key | default | unit, range | what it does |".to_owned(),
+        "|---|---|---|---|".to_owned(),
+    ];
+    for key in KEYS {
+        let default = key
+            .default
+            .map_or_else(|| "–".to_owned(), |text| format!("`{text}`"));
+        lines.push(format!(
+            "| `{}` | {default} | {} | {} |",
+            key.name, key.range, key.meaning
+        ));
+    }
+    lines.join("\n")
+}

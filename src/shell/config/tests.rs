@@ -1,0 +1,154 @@
+//! What the configuration takes, refuses and prefers.
+
+use super::*;
+
+fn layers(file: &str, environment: &[(&str, &str)], options: &[(&'static str, &str)]) -> Layers {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    Layers {
+        file: Some((PathBuf::from("mingtang.toml"), file.to_owned())),
+        environment: environment.iter().map(owned).collect(),
+        command_line: options
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect(),
+    }
+}
+
+fn refusal(layers: &Layers) -> String {
+    Config::from_layers(layers)
+        .expect_err("it must be refused")
+        .to_string()
+}
+
+#[test]
+fn nothing_set_gives_the_defaults() {
+    let config = Config::from_layers(&Layers::default()).expect("the defaults are legal");
+    assert_eq!(config.listen.to_string(), "127.0.0.1:7880");
+    assert_eq!(config.media_port, 7882);
+    assert_eq!(config.media_addresses, [config.listen.ip()]);
+    assert_eq!(config.data_dir, Path::new("data"));
+    assert_eq!(
+        (config.database_url, config.database_connections_max),
+        (None, 20)
+    );
+    assert_eq!((config.tls, config.demo), (Tls::Off, false));
+    assert!(config.api_keys.is_empty());
+}
+
+#[test]
+fn the_command_line_beats_the_environment_and_the_environment_the_file() {
+    let file = "media_port = 1001\nlog_level = \"warn\"\nlisten = \"127.0.0.1:1\"";
+    let environment = [
+        ("MINGTANG_MEDIA_PORT", "1002"),
+        ("MINGTANG_LISTEN", "127.0.0.1:2"),
+    ];
+    let layers = layers(file, &environment, &[("media_port", "1003")]);
+    let config = Config::from_layers(&layers).expect("legal");
+    assert_eq!((config.media_port, config.listen.port()), (1003, 2));
+    assert_eq!(config.log_level, "warn");
+}
+
+#[test]
+fn the_products_own_variable_beats_database_url() {
+    let own = ("MINGTANG_DATABASE_URL", "postgres://own");
+    let common = ("DATABASE_URL", "postgres://common");
+    for environment in [[own, common], [common, own]] {
+        let config = Config::from_layers(&layers("", &environment, &[])).expect("legal");
+        assert_eq!(config.database_url.as_deref(), Some("postgres://own"));
+    }
+    let config = Config::from_layers(&layers("", &[common], &[])).expect("legal");
+    assert_eq!(config.database_url.as_deref(), Some("postgres://common"));
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_place() {
+    assert!(refusal(&layers("lisen = 1", &[], &[])).contains("lisen in mingtang.toml is no key"));
+    let typo = refusal(&layers("", &[("MINGTANG_LISEN", "1")], &[]));
+    assert!(
+        typo.contains("MINGTANG_LISEN in the environment is no key"),
+        "{typo}"
+    );
+    let scripts = layers("", &[("MINGTANG_BIN", "x"), ("HOME", "y")], &[]);
+    assert!(Config::from_layers(&scripts).is_ok());
+}
+
+#[test]
+fn a_value_out_of_its_range_is_refused_with_the_range() {
+    for (key, text, wanted) in [
+        ("media_port", "0", "a number from 1 to 65535"),
+        ("media_port", "70000", "a number from 1 to 65535"),
+        ("database_connections_max", "1", "a number from 2 to 500"),
+        ("listen", "7880", "an address and a port"),
+        ("media_addresses", "example.org", "a list of IP addresses"),
+        ("tls", "on", "off, self-signed or CERTIFICATE,KEY"),
+        ("demo", "yes", "true or false"),
+        ("log_format", "xml", "text or json"),
+        ("log_level", "info=mingtang=x", "a level or a filter"),
+    ] {
+        let sentence = refusal(&layers("", &[], &[(key, text)]));
+        assert!(
+            sentence.contains(wanted) && sentence.contains(key),
+            "{sentence}"
+        );
+    }
+}
+
+#[test]
+fn demo_refuses_other_machines() {
+    let open = layers("", &[], &[("demo", "true"), ("listen", "0.0.0.0:7880")]);
+    assert!(refusal(&open).contains("loopback"));
+    let closed = layers("", &[], &[("demo", "true"), ("listen", "[::1]:7880")]);
+    let config = Config::from_layers(&closed).expect("legal");
+    assert_eq!(
+        config.api_keys.get("devkey").map(String::as_str),
+        Some("secret")
+    );
+}
+
+#[test]
+fn api_keys_come_as_table_or_text_and_short_secrets_are_refused() {
+    let table = "[api_keys]\nfirst = \"0123456789abcdef=\"";
+    let config = Config::from_layers(&layers(table, &[], &[])).expect("legal");
+    assert_eq!(config.api_keys["first"], "0123456789abcdef=");
+    let text = layers(
+        "",
+        &[("MINGTANG_API_KEYS", "a=0123456789abcdef,b=0123456789abcdef")],
+        &[],
+    );
+    assert_eq!(Config::from_layers(&text).expect("legal").api_keys.len(), 2);
+    assert!(refusal(&layers("", &[("MINGTANG_API_KEYS", "a=short")], &[])).contains("16"));
+}
+
+#[test]
+fn no_error_and_no_debug_text_shows_a_secret() {
+    let broken = [
+        layers("", &[("MINGTANG_API_KEYS", "hunter2hunter2")], &[]),
+        layers("", &[("DATABASE_URL", "mysql://u:hunter2@host")], &[]),
+    ];
+    for layers in &broken {
+        assert!(!refusal(layers).contains("hunter2"));
+    }
+    let secret = [("MINGTANG_API_KEYS", "a=hunter2hunter2hunter2")];
+    let config = Config::from_layers(&layers("", &secret, &[])).expect("legal");
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn certificate_files_are_named_as_a_pair() {
+    let config = Config::from_layers(&layers("tls = [\"c.pem\", \"k.pem\"]", &[], &[]));
+    let files = Tls::Files {
+        certificate: "c.pem".into(),
+        key: "k.pem".into(),
+    };
+    assert_eq!(config.expect("legal").tls, files);
+}
+
+#[test]
+fn the_configuration_page_shows_every_key_as_the_code_has_it() {
+    let page = include_str!("../../../docs/configuration.md");
+    let table = keys::table();
+    assert!(
+        page.contains(&table),
+        "docs/configuration.md must hold this table:\n{table}"
+    );
+}
