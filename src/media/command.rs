@@ -188,12 +188,6 @@ pub struct TransportReport {
     pub heard_ago: Duration,
 }
 
-impl Default for TransportId {
-    fn default() -> Self {
-        Self(0)
-    }
-}
-
 /// ICE user fragment and password (RFC 8839 section 5.4), both from `ice-char`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IceCredentials {

@@ -111,7 +111,11 @@ async fn after_a_server_is_killed_the_next_start_finds_everything_committed() {
     let folder = tempfile::tempdir().expect("a directory");
     for round in ["one", "two"] {
         let mut server = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--exact", "embedded_postgres::a_server_to_be_killed", "--nocapture"])
+            .args([
+                "--exact",
+                "embedded_postgres::a_server_to_be_killed",
+                "--nocapture",
+            ])
             .env(HELD, folder.path())
             .stdout(Stdio::piped())
             .spawn()

@@ -1,3 +1,5 @@
+//! What offers and answers come to, for descriptions that real clients sent.
+
 use std::collections::BTreeMap;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Reading and writing descriptions that real clients sent.
+
 use super::*;
 
 const CHROMIUM_JOIN: &str = include_str!("../../../tests/fixtures/sdp/chromium_join.sdp");
