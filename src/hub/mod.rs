@@ -1,3 +1,4 @@
 //! Bounded queues and live registries between tasks and media threads.
 
 pub mod events;
+pub mod rooms;

@@ -1,0 +1,348 @@
+//! The registry of live rooms: joins, resumes and orders find the task that runs a room.
+//!
+//! A room exists from its first join until its task drops its [`Seat`]. Everybody talks to that
+//! task through bounded queues, so that a slow room slows its own callers and nobody else.
+
+mod routes;
+mod stay;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+
+pub use routes::Routes;
+pub use stay::{EndedLine, Line, Stay};
+
+use crate::domain::id::ParticipantId;
+use crate::domain::refusal::{Refusal, RefusalKind};
+use crate::media::command::Event;
+use crate::media::room::{Input, RoomFact};
+use crate::media::signal::{Admission, LeaveReason, ParticipantView, Request, RoomView};
+
+/// Rooms alive at once; a join that would make one more is refused.
+pub const ROOMS_MAX: usize = 4_096;
+/// Letters to one room that wait; at the bound the sender waits.
+pub const MAIL_MAX: usize = 1_024;
+/// Open lines (connected clients) of one room; a join beyond is refused.
+pub const LINES_MAX: usize = 4_096;
+/// Notices to one client that wait; a client that lets them pile up to here loses its stay.
+pub const NOTICES_MAX: usize = 1_024;
+/// Events of media threads that wait for one room; see [`Routes::route`] for the bound.
+pub const EVENTS_MAX: usize = 8_192;
+/// Facts of all rooms that wait; at the bound rooms wait, since evidence is never dropped.
+pub const FACTS_MAX: usize = 16_384;
+/// A join meets a room that is just ending at most so often before it gives up.
+const JOIN_ATTEMPTS_MAX: usize = 4;
+
+/// A fact and the name of the room that it happened in.
+pub type NamedFact = (String, RoomFact);
+
+/// Starts the task that runs a room; `shell` implements it, because tasks are the shell's.
+pub trait Spawn: Send + Sync {
+    /// Runs the room of this seat until it is empty, then drops the seat.
+    fn start(&self, seat: Seat);
+}
+
+/// What reaches a room's task.
+#[derive(Debug)]
+pub enum Letter {
+    /// Somebody admitted comes in.
+    Join {
+        /// With what rights.
+        admission: Box<Admission>,
+        /// Where notices go.
+        line: Line,
+        /// The id given, or why not.
+        reply: oneshot::Sender<Result<ParticipantId, Refusal>>,
+    },
+    /// A client is back on a new socket.
+    Resume {
+        /// The stay it claims.
+        participant: ParticipantId,
+        /// The identity that its token proves; must be the stay's.
+        identity: String,
+        /// Where notices go from now on.
+        line: Line,
+        /// Done, or why not.
+        reply: oneshot::Sender<Result<ParticipantId, Refusal>>,
+    },
+    /// A client's message.
+    Request {
+        /// Whose.
+        participant: ParticipantId,
+        /// The line it came by; a replaced line is not heard any more.
+        line: u64,
+        /// What.
+        request: Request,
+    },
+    /// An order from a use case.
+    Input(Input),
+    /// Who is here.
+    Participants(oneshot::Sender<Vec<ParticipantView>>),
+    /// How the room looks.
+    View(oneshot::Sender<RoomView>),
+}
+
+/// The receiving ends of a room. Dropping it takes the room out of the registry, also when its
+/// task panics.
+#[derive(Debug)]
+pub struct Seat {
+    /// Name of the room.
+    pub name: String,
+    /// Number of this incarnation of the room, never used again.
+    pub number: u64,
+    /// Letters, in order.
+    pub mail: mpsc::Receiver<Letter>,
+    /// Lines that ended; each line has a place here from its start, so that none is lost.
+    pub ended: mpsc::Receiver<EndedLine>,
+    /// News from media threads; closed when the room is too far behind to be kept.
+    pub events: mpsc::Receiver<Event>,
+    rooms: Rooms,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.rooms.unregister(&self.name, self.number);
+    }
+}
+
+/// A handle to all rooms; clones share them.
+#[derive(Clone)]
+pub struct Rooms {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    spawn: Box<dyn Spawn>,
+    registry: Mutex<Registry>,
+    routes: Routes,
+}
+
+#[derive(Default)]
+struct Registry {
+    rooms: BTreeMap<String, Mailbox>,
+    numbers: u64,
+    closed: bool,
+}
+
+/// The sending ends of a room.
+#[derive(Clone)]
+struct Mailbox {
+    number: u64,
+    mail: mpsc::Sender<Letter>,
+    ended: mpsc::Sender<EndedLine>,
+}
+
+impl std::fmt::Debug for Rooms {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Rooms(..)")
+    }
+}
+
+impl Rooms {
+    /// No rooms yet; `routes` is shared with whoever receives the media threads' events.
+    pub fn new(spawn: Box<dyn Spawn>, routes: Routes) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                spawn,
+                registry: Mutex::new(Registry::default()),
+                routes,
+            }),
+        }
+    }
+
+    /// Comes in, making the room when it is absent.
+    ///
+    /// # Errors
+    /// `room.too_many` and `room.full` at the bounds, `room.stopping` while the server stops, and
+    /// whatever the room itself refuses.
+    pub async fn join(&self, admission: Admission) -> Result<Stay, Refusal> {
+        for _ in 0..JOIN_ATTEMPTS_MAX {
+            let mailbox = self.mailbox_or_new(&admission.room)?;
+            let (line, open) = stay::open(&mailbox.ended, mailbox.mail.clone())?;
+            let (reply, answer) = oneshot::channel();
+            let letter = Letter::Join {
+                admission: Box::new(admission.clone()),
+                line,
+                reply,
+            };
+            if mailbox.mail.send(letter).await.is_ok()
+                && let Ok(answered) = answer.await
+            {
+                return answered.map(|participant| open.stay(participant));
+            }
+            self.unregister(&admission.room, mailbox.number);
+        }
+        Err(gone())
+    }
+
+    /// Takes up a stay again on a new socket; the old socket is not heard any more.
+    ///
+    /// # Errors
+    /// `room.gone` when the room or the stay is not there or is somebody else's.
+    pub async fn resume(
+        &self,
+        room: &str,
+        participant: ParticipantId,
+        identity: &str,
+    ) -> Result<Stay, Refusal> {
+        let mailbox = self.mailbox(room).ok_or_else(gone)?;
+        let (line, open) = stay::open(&mailbox.ended, mailbox.mail.clone())?;
+        let (reply, answer) = oneshot::channel();
+        let letter = Letter::Resume {
+            participant,
+            identity: identity.to_owned(),
+            line,
+            reply,
+        };
+        mailbox.mail.send(letter).await.map_err(|_| gone())?;
+        let participant = answer.await.map_err(|_| gone())??;
+        Ok(open.stay(participant))
+    }
+
+    /// Gives a room an order: remove, mute, permissions, attributes, close.
+    ///
+    /// # Errors
+    /// `room.gone` when there is no such room.
+    pub async fn input(&self, room: &str, input: Input) -> Result<(), Refusal> {
+        let mailbox = self.mailbox(room).ok_or_else(gone)?;
+        let letter = Letter::Input(input);
+        mailbox.mail.send(letter).await.map_err(|_| gone())
+    }
+
+    /// Who is in a room, hidden ones too.
+    ///
+    /// # Errors
+    /// `room.gone` when there is no such room.
+    pub async fn participants(&self, room: &str) -> Result<Vec<ParticipantView>, Refusal> {
+        let mailbox = self.mailbox(room).ok_or_else(gone)?;
+        ask(&mailbox, Letter::Participants).await.ok_or_else(gone)
+    }
+
+    /// All rooms, by name.
+    pub async fn list(&self) -> Vec<RoomView> {
+        let mailboxes: Vec<Mailbox> = self.with(|registry| registry.rooms.values().cloned().collect());
+        let mut views = Vec::with_capacity(mailboxes.len());
+        for mailbox in mailboxes {
+            views.extend(ask(&mailbox, Letter::View).await);
+        }
+        views
+    }
+
+    /// Ends every room and lets none begin any more.
+    pub async fn close_all(&self, reason: LeaveReason) {
+        let mailboxes: Vec<Mailbox> = self.with(|registry| {
+            registry.closed = true;
+            registry.rooms.values().cloned().collect()
+        });
+        for mailbox in mailboxes {
+            // A room whose mailbox is closed has ended by itself.
+            let _ = mailbox.mail.send(Letter::Input(Input::Close { reason })).await;
+        }
+    }
+
+    /// Where events of media threads go.
+    pub fn routes(&self) -> &Routes {
+        &self.inner.routes
+    }
+
+    fn mailbox(&self, room: &str) -> Option<Mailbox> {
+        self.with(|registry| registry.rooms.get(room).cloned())
+    }
+
+    fn mailbox_or_new(&self, room: &str) -> Result<Mailbox, Refusal> {
+        let seat = self.with(|registry| {
+            if let Some(mailbox) = registry.rooms.get(room) {
+                return Ok((mailbox.clone(), None));
+            }
+            if registry.closed {
+                return Err(stopping());
+            }
+            if registry.rooms.len() >= ROOMS_MAX {
+                return Err(too_many_rooms());
+            }
+            let (mailbox, seat) = self.make(registry, room);
+            Ok((mailbox, Some(seat)))
+        });
+        let (mailbox, new) = seat?;
+        if let Some(seat) = new {
+            self.inner.spawn.start(seat);
+        }
+        Ok(mailbox)
+    }
+
+    fn make(&self, registry: &mut Registry, room: &str) -> (Mailbox, Seat) {
+        registry.numbers += 1;
+        let number = registry.numbers;
+        let (mail_sender, mail) = mpsc::channel(MAIL_MAX);
+        let (ended_sender, ended) = mpsc::channel(LINES_MAX);
+        let (event_sender, events) = mpsc::channel(EVENTS_MAX);
+        let mailbox = Mailbox {
+            number,
+            mail: mail_sender,
+            ended: ended_sender,
+        };
+        registry.rooms.insert(room.to_owned(), mailbox.clone());
+        self.inner.routes.add_room(number, event_sender);
+        let seat = Seat {
+            name: room.to_owned(),
+            number,
+            mail,
+            ended,
+            events,
+            rooms: self.clone(),
+        };
+        (mailbox, seat)
+    }
+
+    fn unregister(&self, room: &str, number: u64) {
+        self.with(|registry| {
+            if registry.rooms.get(room).is_some_and(|m| m.number == number) {
+                registry.rooms.remove(room);
+            }
+        });
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut Registry) -> R) -> R {
+        let mut registry = self.inner.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&mut registry)
+    }
+}
+
+async fn ask<T>(mailbox: &Mailbox, letter: fn(oneshot::Sender<T>) -> Letter) -> Option<T> {
+    let (reply, answer) = oneshot::channel();
+    mailbox.mail.send(letter(reply)).await.ok()?;
+    answer.await.ok()
+}
+
+/// The room, or the stay in it, does not exist.
+pub fn gone() -> Refusal {
+    Refusal::new(
+        RefusalKind::NotFound,
+        "room.gone",
+        "房间或参会状态已不存在，请重新进入。",
+        "The room, or your place in it, is gone. Please join again.",
+    )
+}
+
+fn too_many_rooms() -> Refusal {
+    Refusal::new(
+        RefusalKind::Limited,
+        "room.too_many",
+        "同时开放的房间已达上限，请稍后再试。",
+        "As many rooms are open as this server carries. Please try later.",
+    )
+}
+
+fn stopping() -> Refusal {
+    Refusal::new(
+        RefusalKind::Unavailable,
+        "room.stopping",
+        "服务器正在停止，请稍后再试。",
+        "The server is stopping. Please try later.",
+    )
+}
+
+#[cfg(test)]
+mod tests;
