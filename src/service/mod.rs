@@ -1,5 +1,6 @@
 //! Use cases: load, decide, save with facts, announce. Everything they need is in [`Context`].
 
+pub mod call;
 pub mod keys;
 pub mod ledger;
 pub mod outbox;

@@ -1,0 +1,254 @@
+//! Admission to media rooms: a token proves who comes, the domain's rules say what they may.
+
+mod token;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+pub use token::{Claims, Keys, TOKEN_BYTES_MAX, VideoGrant};
+
+use crate::domain::entropy::Clock;
+use crate::domain::refusal::{Refusal, RefusalKind};
+use crate::media::signal::{Admission, ClientDescription, Layout, Permissions, TrackSource};
+
+/// Longest room name, identity and participant name, bytes.
+pub const NAME_BYTES_MAX: usize = 256;
+/// Largest metadata of a participant, bytes.
+pub const METADATA_BYTES_MAX: usize = 16 * 1024;
+/// Most attributes of a participant, and the most bytes of all their keys and values.
+pub const ATTRIBUTES_MAX: usize = 64;
+/// See [`ATTRIBUTES_MAX`].
+pub const ATTRIBUTES_BYTES_MAX: usize = 16 * 1024;
+/// Rooms whose names begin so belong to lessons; nobody enters one that the rules do not know.
+pub const LESSON_ROOM_PREFIX: &str = "lesson-";
+
+/// The domain's decision over a session's room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionAdmission {
+    /// What the participant may do, whatever its token says.
+    pub permissions: Permissions,
+    /// Name that people see.
+    pub name: String,
+    /// Keys and values for other participants' clients.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// What [`RoomRules::permissions`] answers.
+pub type Decision<'a> =
+    Pin<Box<dyn Future<Output = Result<Option<SessionAdmission>, Refusal>> + Send + 'a>>;
+
+/// Who may enter the rooms of sessions, and what they may do there.
+pub trait RoomRules: Send + Sync {
+    /// The rights of an identity in a room; `None` when no session owns the room, which is then a
+    /// plain room with the rights that the token grants.
+    fn permissions<'a>(&'a self, room: &'a str, identity: &'a str) -> Decision<'a>;
+}
+
+/// What a client says on arrival, beside its token.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// Layout of its connections.
+    pub layout: Layout,
+    /// Subscribe to everything at once.
+    pub auto_subscribe: bool,
+    /// What it says of itself.
+    pub client: ClientDescription,
+    /// Replaces the token's metadata if not empty, where the rights allow that.
+    pub metadata: String,
+    /// Set over the token's attributes, where the rights allow that.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// Whom a minted token lets in.
+#[derive(Clone, Debug)]
+pub struct Invitation {
+    /// Name of the room.
+    pub room: String,
+    /// Who.
+    pub identity: String,
+    /// Name that people see.
+    pub name: String,
+    /// Rights, as far as no rule of the room decides them.
+    pub permissions: Permissions,
+    /// Keys and values for other participants' clients.
+    pub attributes: BTreeMap<String, String>,
+    /// From now on.
+    pub valid_for: TimeDelta,
+}
+
+/// Decides who enters which room.
+pub struct Call {
+    keys: Keys,
+    rules: Arc<dyn RoomRules>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Call {
+    /// Admission by these keys and rules.
+    pub fn new(keys: Keys, rules: Arc<dyn RoomRules>, clock: Arc<dyn Clock>) -> Self {
+        Self { keys, rules, clock }
+    }
+
+    /// Admits the bearer of a token.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when the token proves nothing, `Forbidden` when it does not let in here,
+    /// `NotFound` when there is no such session, and whatever the room's rules refuse.
+    pub async fn admit(&self, token: &str, arrival: Arrival) -> Result<Admission, Refusal> {
+        let claims = self.keys.verify(token, self.clock.now())?;
+        let grant = joinable(&claims)?;
+        check_names(&claims, grant)?;
+        let decided = self.rules.permissions(&grant.room, &claims.sub).await?;
+        if decided.is_none() && grant.room.starts_with(LESSON_ROOM_PREFIX) {
+            return Err(no_such_room());
+        }
+        let mut admission = match decided {
+            Some(session) => by_rules(&claims, grant, session, &arrival),
+            None => by_grant(&claims, grant, &arrival),
+        };
+        if admission.permissions.update_own_metadata {
+            let Arrival { metadata, attributes, .. } = arrival;
+            if !metadata.is_empty() {
+                admission.metadata = metadata;
+            }
+            admission.attributes.extend(attributes);
+        }
+        check_sizes(&admission)?;
+        Ok(admission)
+    }
+
+    /// A token of the server's own key.
+    ///
+    /// # Errors
+    /// `call.not_minted` when signing fails.
+    pub fn mint(&self, invitation: &Invitation) -> Result<String, Refusal> {
+        self.keys.mint(invitation, self.clock.now())
+    }
+}
+
+fn joinable(claims: &Claims) -> Result<&VideoGrant, Refusal> {
+    let grant = claims.video.as_ref().filter(|grant| grant.room_join);
+    let grant = grant.ok_or_else(|| {
+        Refusal::new(
+            RefusalKind::Forbidden,
+            "call.no_grant",
+            "入会凭证不允许进入房间。",
+            "The token does not grant joining a room.",
+        )
+    })?;
+    if grant.room.is_empty() || claims.sub.is_empty() {
+        return Err(Refusal::new(
+            RefusalKind::Forbidden,
+            "call.incomplete_grant",
+            "入会凭证没有写明房间或身份。",
+            "The token names no room or no identity.",
+        ));
+    }
+    Ok(grant)
+}
+
+fn check_names(claims: &Claims, grant: &VideoGrant) -> Result<(), Refusal> {
+    let names = [&grant.room, &claims.sub, &claims.name];
+    if names.iter().all(|name| name.len() <= NAME_BYTES_MAX) {
+        return Ok(());
+    }
+    Err(too_large())
+}
+
+fn check_sizes(admission: &Admission) -> Result<(), Refusal> {
+    let attributes = &admission.attributes;
+    let bytes: usize = attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
+    let fits = admission.metadata.len() <= METADATA_BYTES_MAX
+        && attributes.len() <= ATTRIBUTES_MAX
+        && bytes <= ATTRIBUTES_BYTES_MAX;
+    if fits { Ok(()) } else { Err(too_large()) }
+}
+
+fn by_rules(
+    claims: &Claims,
+    grant: &VideoGrant,
+    session: SessionAdmission,
+    arrival: &Arrival,
+) -> Admission {
+    Admission {
+        room: grant.room.clone(),
+        identity: claims.sub.clone(),
+        name: session.name,
+        metadata: String::new(),
+        attributes: session.attributes,
+        permissions: session.permissions,
+        layout: arrival.layout,
+        auto_subscribe: arrival.auto_subscribe,
+        client: arrival.client.clone(),
+    }
+}
+
+fn by_grant(claims: &Claims, grant: &VideoGrant, arrival: &Arrival) -> Admission {
+    Admission {
+        room: grant.room.clone(),
+        identity: claims.sub.clone(),
+        name: claims.name.clone(),
+        metadata: claims.metadata.clone(),
+        attributes: claims.attributes.clone(),
+        permissions: granted(grant),
+        layout: arrival.layout,
+        auto_subscribe: arrival.auto_subscribe,
+        client: arrival.client.clone(),
+    }
+}
+
+/// Rights of a grant: what it leaves unsaid is allowed, except changing one's own metadata; data
+/// follow publishing.
+fn granted(grant: &VideoGrant) -> Permissions {
+    let known: Vec<TrackSource> =
+        grant.can_publish_sources.iter().filter_map(|name| source(name)).collect();
+    let none_known = known.is_empty() && !grant.can_publish_sources.is_empty();
+    let publish = grant.can_publish.unwrap_or(true);
+    Permissions {
+        publish: publish && !none_known,
+        sources: known,
+        subscribe: grant.can_subscribe.unwrap_or(true),
+        publish_data: grant.can_publish_data.unwrap_or(publish),
+        update_own_metadata: grant.can_update_own_metadata.unwrap_or(false),
+        hidden: grant.hidden,
+        recorder: grant.recorder,
+    }
+}
+
+fn source(name: &str) -> Option<TrackSource> {
+    let lower = name.to_ascii_lowercase();
+    SOURCE_NAMES.iter().find(|(_, known)| *known == lower).map(|(source, _)| *source)
+}
+
+/// Names of sources in grants.
+const SOURCE_NAMES: [(TrackSource, &str); 4] = [
+    (TrackSource::Camera, "camera"),
+    (TrackSource::Microphone, "microphone"),
+    (TrackSource::ScreenShare, "screen_share"),
+    (TrackSource::ScreenShareAudio, "screen_share_audio"),
+];
+
+fn no_such_room() -> Refusal {
+    Refusal::new(
+        RefusalKind::NotFound,
+        "call.no_such_room",
+        "没有这个房间。",
+        "The requested room does not exist.",
+    )
+}
+
+fn too_large() -> Refusal {
+    Refusal::new(
+        RefusalKind::Invalid,
+        "call.too_large",
+        "入会信息过长。",
+        "A name, the metadata or the attributes are too long.",
+    )
+}
+
+#[cfg(test)]
+mod tests;
