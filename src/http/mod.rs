@@ -1,1 +1,3 @@
-//! Layer `http`.
+//! Routes, extractors and the wire formats of clients.
+
+pub mod livekit;

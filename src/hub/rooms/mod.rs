@@ -222,7 +222,8 @@ impl Rooms {
 
     /// All rooms, by name.
     pub async fn list(&self) -> Vec<RoomView> {
-        let mailboxes: Vec<Mailbox> = self.with(|registry| registry.rooms.values().cloned().collect());
+        let mailboxes: Vec<Mailbox> =
+            self.with(|registry| registry.rooms.values().cloned().collect());
         let mut views = Vec::with_capacity(mailboxes.len());
         for mailbox in mailboxes {
             views.extend(ask(&mailbox, Letter::View).await);
@@ -238,7 +239,10 @@ impl Rooms {
         });
         for mailbox in mailboxes {
             // A room whose mailbox is closed has ended by itself.
-            let _ = mailbox.mail.send(Letter::Input(Input::Close { reason })).await;
+            let _ = mailbox
+                .mail
+                .send(Letter::Input(Input::Close { reason }))
+                .await;
         }
     }
 
@@ -305,7 +309,11 @@ impl Rooms {
     }
 
     fn with<R>(&self, work: impl FnOnce(&mut Registry) -> R) -> R {
-        let mut registry = self.inner.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut registry = self
+            .inner
+            .registry
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         work(&mut registry)
     }
 }

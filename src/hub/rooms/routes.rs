@@ -39,7 +39,9 @@ impl Routes {
         self.with(|table| match command {
             Command::OpenTransport(config) => {
                 let sources = Vec::new();
-                table.transports.insert(config.transport, Owned { room, sources });
+                table
+                    .transports
+                    .insert(config.transport, Owned { room, sources });
             }
             Command::CloseTransport { transport } => table.forget_transport(*transport),
             Command::AddSource(config) => table.add_source(config.source, config.transport),
@@ -155,7 +157,12 @@ impl Table {
     }
 
     fn forget_transport(&mut self, transport: TransportId) {
-        for source in self.transports.remove(&transport).into_iter().flat_map(|o| o.sources) {
+        for source in self
+            .transports
+            .remove(&transport)
+            .into_iter()
+            .flat_map(|o| o.sources)
+        {
             self.sources.remove(&source);
         }
     }

@@ -92,9 +92,7 @@ impl Stay {
     /// The next notice. The last one is always [`Notice::Left`], also when the room itself broke;
     /// then `None`. Cancelling the wait loses nothing.
     pub async fn notice(&mut self) -> Option<Notice> {
-        if self.ended.is_none() {
-            return None;
-        }
+        self.ended.as_ref()?;
         let notice = match self.notices.recv().await {
             Some(notice) => notice,
             None => self.last_notice(),

@@ -22,7 +22,10 @@ impl Spawn for Seats {
 
 fn rooms() -> (Rooms, mpsc::Receiver<Seat>) {
     let (sender, seats) = mpsc::channel(16);
-    (Rooms::new(Box::new(Seats(sender)), Routes::default()), seats)
+    (
+        Rooms::new(Box::new(Seats(sender)), Routes::default()),
+        seats,
+    )
 }
 
 fn admission(room: &str) -> Admission {
@@ -135,7 +138,10 @@ async fn a_room_that_breaks_tells_its_clients_to_come_again() {
     let (mut stay, seat, line) = one_stay(&rooms, &mut seats).await;
     drop((seat, line));
     let last = stay.notice().await;
-    assert!(matches!(last, Some(Notice::Left(LeaveReason::StateMismatch))));
+    assert!(matches!(
+        last,
+        Some(Notice::Left(LeaveReason::StateMismatch))
+    ));
     assert!(stay.notice().await.is_none());
     assert!(rooms.input("r", Input::Timeout).await.is_err());
 }
@@ -146,7 +152,12 @@ async fn requests_carry_the_number_of_their_line_so_that_a_replaced_one_can_be_i
     let (old, mut seat, old_line) = one_stay(&rooms, &mut seats).await;
     let room_side = async {
         match seat.mail.recv().await {
-            Some(Letter::Resume { identity, line, reply, .. }) => {
+            Some(Letter::Resume {
+                identity,
+                line,
+                reply,
+                ..
+            }) => {
                 assert_eq!(identity, "ann");
                 reply.send(Ok(person(1))).unwrap();
                 line
@@ -185,7 +196,10 @@ async fn no_room_begins_once_the_server_stops() {
     rooms.close_all(LeaveReason::ServerShutdown).await;
     let letter = seat.mail.recv().await;
     assert!(matches!(letter, Some(Letter::Input(Input::Close { .. }))));
-    assert_eq!(rooms.join(admission("other")).await.unwrap_err().code, "room.stopping");
+    assert_eq!(
+        rooms.join(admission("other")).await.unwrap_err().code,
+        "room.stopping"
+    );
 }
 
 #[tokio::test]
@@ -197,7 +211,10 @@ async fn a_room_with_all_its_lines_open_is_full() {
     for _ in 1..LINES_MAX {
         held.push(mailbox.ended.clone().try_reserve_owned().unwrap());
     }
-    assert_eq!(rooms.join(admission("r")).await.unwrap_err().code, "room.full");
+    assert_eq!(
+        rooms.join(admission("r")).await.unwrap_err().code,
+        "room.full"
+    );
 }
 
 fn open(routes: &Routes, room: u64, transport: u64, source: u64) -> mpsc::Receiver<Event> {
@@ -208,7 +225,10 @@ fn open(routes: &Routes, room: u64, transport: u64, source: u64) -> mpsc::Receiv
         room,
         &Command::OpenTransport(TransportConfig {
             transport,
-            local: IceCredentials { ufrag: "u".to_owned(), pwd: "p".to_owned() },
+            local: IceCredentials {
+                ufrag: "u".to_owned(),
+                pwd: "p".to_owned(),
+            },
             fingerprints: Vec::new(),
             open_channels: Vec::new(),
         }),
@@ -229,7 +249,11 @@ fn open(routes: &Routes, room: u64, transport: u64, source: u64) -> mpsc::Receiv
 }
 
 fn level(source: u64) -> AudioLevel {
-    AudioLevel { source: SourceId(source), level_dbov: 20, active_ratio: 1.0 }
+    AudioLevel {
+        source: SourceId(source),
+        level_dbov: 20,
+        active_ratio: 1.0,
+    }
 }
 
 #[tokio::test]
@@ -252,9 +276,15 @@ async fn a_closed_transport_is_forgotten_with_its_sources() {
     let transport = TransportId(10);
     let reason = CloseReason::ClosedByPeer;
     routes.route(Event::TransportClosed { transport, reason });
-    assert!(matches!(events.try_recv(), Ok(Event::TransportClosed { .. })));
+    assert!(matches!(
+        events.try_recv(),
+        Ok(Event::TransportClosed { .. })
+    ));
     routes.route(Event::TransportHeard { transport });
-    routes.route(Event::EncodingStarted { source: SourceId(100), encoding: 0 });
+    routes.route(Event::EncodingStarted {
+        source: SourceId(100),
+        encoding: 0,
+    });
     assert!(events.try_recv().is_err());
     assert!(routes.forget_room(1).is_empty());
 }
@@ -274,7 +304,10 @@ async fn a_room_far_behind_loses_data_first_and_then_itself_but_no_other_room() 
     }
     assert_eq!(slow.len(), 5, "data stops at half of the queue");
     for _ in 0..4 {
-        routes.route(Event::TransportConnected { transport: TransportId(10), setup });
+        routes.route(Event::TransportConnected {
+            transport: TransportId(10),
+            setup,
+        });
     }
     while slow.recv().await.is_some() {}
     assert_eq!(routes.forget_room(1), vec![TransportId(10)]);

@@ -111,7 +111,11 @@ impl Call {
             None => by_grant(&claims, grant, &arrival),
         };
         if admission.permissions.update_own_metadata {
-            let Arrival { metadata, attributes, .. } = arrival;
+            let Arrival {
+                metadata,
+                attributes,
+                ..
+            } = arrival;
             if !metadata.is_empty() {
                 admission.metadata = metadata;
             }
@@ -161,7 +165,10 @@ fn check_names(claims: &Claims, grant: &VideoGrant) -> Result<(), Refusal> {
 
 fn check_sizes(admission: &Admission) -> Result<(), Refusal> {
     let attributes = &admission.attributes;
-    let bytes: usize = attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
+    let bytes: usize = attributes
+        .iter()
+        .map(|(key, value)| key.len() + value.len())
+        .sum();
     let fits = admission.metadata.len() <= METADATA_BYTES_MAX
         && attributes.len() <= ATTRIBUTES_MAX
         && bytes <= ATTRIBUTES_BYTES_MAX;
@@ -204,8 +211,11 @@ fn by_grant(claims: &Claims, grant: &VideoGrant, arrival: &Arrival) -> Admission
 /// Rights of a grant: what it leaves unsaid is allowed, except changing one's own metadata; data
 /// follow publishing.
 fn granted(grant: &VideoGrant) -> Permissions {
-    let known: Vec<TrackSource> =
-        grant.can_publish_sources.iter().filter_map(|name| source(name)).collect();
+    let known: Vec<TrackSource> = grant
+        .can_publish_sources
+        .iter()
+        .filter_map(|name| source(name))
+        .collect();
     let none_known = known.is_empty() && !grant.can_publish_sources.is_empty();
     let publish = grant.can_publish.unwrap_or(true);
     Permissions {
@@ -221,7 +231,10 @@ fn granted(grant: &VideoGrant) -> Permissions {
 
 fn source(name: &str) -> Option<TrackSource> {
     let lower = name.to_ascii_lowercase();
-    SOURCE_NAMES.iter().find(|(_, known)| *known == lower).map(|(source, _)| *source)
+    SOURCE_NAMES
+        .iter()
+        .find(|(_, known)| *known == lower)
+        .map(|(source, _)| *source)
 }
 
 /// Names of sources in grants.

@@ -93,9 +93,16 @@ async fn refused(claims: &Value) -> &'static str {
 #[tokio::test]
 async fn a_good_token_opens_a_plain_room_with_everything_but_changing_oneself() {
     let admission = admit(&sign(&claims(), b"secret")).await.unwrap();
-    assert_eq!((admission.room.as_str(), admission.identity.as_str()), ("plain", "ann"));
+    assert_eq!(
+        (admission.room.as_str(), admission.identity.as_str()),
+        ("plain", "ann")
+    );
     assert_eq!(admission.name, "Ann");
-    let expected = Permissions { publish: true, publish_data: true, ..listener() };
+    let expected = Permissions {
+        publish: true,
+        publish_data: true,
+        ..listener()
+    };
     assert_eq!(admission.permissions, expected);
 }
 
@@ -113,7 +120,10 @@ async fn a_forged_token_is_refused() {
 
 #[tokio::test]
 async fn an_unknown_key_is_refused() {
-    assert_eq!(refused(&claims_with("/iss", json!("nobody"))).await, "call.bad_token");
+    assert_eq!(
+        refused(&claims_with("/iss", json!("nobody"))).await,
+        "call.bad_token"
+    );
 }
 
 #[tokio::test]
@@ -123,7 +133,11 @@ async fn an_unsigned_or_differently_signed_token_is_refused() {
         let header = json!({"alg": algorithm, "typ": "JWT"}).to_string();
         let header = URL_SAFE_NO_PAD.encode(header);
         for token in [format!("{header}.{body}."), format!("{header}.{body}.c2ln")] {
-            assert_eq!(admit(&token).await.unwrap_err().code, "call.bad_token", "{algorithm}");
+            assert_eq!(
+                admit(&token).await.unwrap_err().code,
+                "call.bad_token",
+                "{algorithm}"
+            );
         }
     }
     let key = EncodingKey::from_secret(b"secret");
@@ -141,7 +155,11 @@ async fn a_token_counts_from_its_beginning_to_its_end_with_half_a_minute_of_skew
         (NOW + 629, None),
         (NOW + 630, Some("call.expired_token")),
     ] {
-        assert_eq!(code(call_at(at).admit(&token, arrival()).await), expected, "{at}");
+        assert_eq!(
+            code(call_at(at).admit(&token, arrival()).await),
+            expected,
+            "{at}"
+        );
     }
 }
 
@@ -154,23 +172,51 @@ async fn a_token_without_an_end_is_refused() {
 
 #[tokio::test]
 async fn a_token_without_a_grant_a_room_or_an_identity_is_refused() {
-    assert_eq!(refused(&claims_with("/video", Value::Null)).await, "call.no_grant");
-    assert_eq!(refused(&claims_with("/video/roomJoin", json!(false))).await, "call.no_grant");
-    assert_eq!(refused(&claims_with("/video/room", json!(""))).await, "call.incomplete_grant");
-    assert_eq!(refused(&claims_with("/sub", json!(""))).await, "call.incomplete_grant");
+    assert_eq!(
+        refused(&claims_with("/video", Value::Null)).await,
+        "call.no_grant"
+    );
+    assert_eq!(
+        refused(&claims_with("/video/roomJoin", json!(false))).await,
+        "call.no_grant"
+    );
+    assert_eq!(
+        refused(&claims_with("/video/room", json!(""))).await,
+        "call.incomplete_grant"
+    );
+    assert_eq!(
+        refused(&claims_with("/sub", json!(""))).await,
+        "call.incomplete_grant"
+    );
 }
 
 #[tokio::test]
 async fn huge_and_broken_tokens_are_refused() {
     let huge = claims_with("/name", json!("x".repeat(TOKEN_BYTES_MAX)));
     assert_eq!(refused(&huge).await, "call.bad_token");
-    assert_eq!(refused(&claims_with("/name", json!("x".repeat(257)))).await, "call.too_large");
+    assert_eq!(
+        refused(&claims_with("/name", json!("x".repeat(257)))).await,
+        "call.too_large"
+    );
     let many: serde_json::Map<_, _> = (0..65).map(|n| (n.to_string(), json!(""))).collect();
     let mut crowded = claims();
     crowded["attributes"] = Value::Object(many);
     assert_eq!(refused(&crowded).await, "call.too_large");
-    for broken in ["", ".", "..", "a.b", "a.b.c", "e30.e30.e30", "\u{0}", "a.b.c.d"] {
-        assert_eq!(admit(broken).await.unwrap_err().code, "call.bad_token", "{broken:?}");
+    for broken in [
+        "",
+        ".",
+        "..",
+        "a.b",
+        "a.b.c",
+        "e30.e30.e30",
+        "\u{0}",
+        "a.b.c.d",
+    ] {
+        assert_eq!(
+            admit(broken).await.unwrap_err().code,
+            "call.bad_token",
+            "{broken:?}"
+        );
     }
 }
 
@@ -179,9 +225,18 @@ async fn sources_narrow_publishing_and_unknown_ones_do_not_widen_it() {
     let mut narrow = claims();
     narrow["video"]["canPublishSources"] = json!(["camera", "SCREEN_SHARE"]);
     let rights = admit(&sign(&narrow, b"secret")).await.unwrap().permissions;
-    assert_eq!(rights.sources, [TrackSource::Camera, TrackSource::ScreenShare]);
+    assert_eq!(
+        rights.sources,
+        [TrackSource::Camera, TrackSource::ScreenShare]
+    );
     narrow["video"]["canPublishSources"] = json!(["hologram"]);
-    assert!(!admit(&sign(&narrow, b"secret")).await.unwrap().permissions.publish);
+    assert!(
+        !admit(&sign(&narrow, b"secret"))
+            .await
+            .unwrap()
+            .permissions
+            .publish
+    );
     narrow["video"]["canPublish"] = json!(false);
     let rights = admit(&sign(&narrow, b"secret")).await.unwrap().permissions;
     assert!(!rights.publish && !rights.publish_data);
@@ -215,11 +270,20 @@ async fn a_client_changes_its_own_attributes_on_arrival_only_where_its_rights_sa
         ..arrival()
     };
     let mut token = claims();
-    let admission = call_at(NOW).admit(&sign(&token, b"secret"), said()).await.unwrap();
+    let admission = call_at(NOW)
+        .admit(&sign(&token, b"secret"), said())
+        .await
+        .unwrap();
     assert!(admission.metadata.is_empty() && admission.attributes.is_empty());
     token["video"]["canUpdateOwnMetadata"] = json!(true);
-    let admission = call_at(NOW).admit(&sign(&token, b"secret"), said()).await.unwrap();
-    assert_eq!((admission.metadata.as_str(), admission.attributes.len()), ("mine", 1));
+    let admission = call_at(NOW)
+        .admit(&sign(&token, b"secret"), said())
+        .await
+        .unwrap();
+    assert_eq!(
+        (admission.metadata.as_str(), admission.attributes.len()),
+        ("mine", 1)
+    );
 }
 
 #[tokio::test]

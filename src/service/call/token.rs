@@ -77,7 +77,9 @@ pub struct Keys {
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keys").field("names", &self.secrets.keys()).finish()
+        f.debug_struct("Keys")
+            .field("names", &self.secrets.keys())
+            .finish()
     }
 }
 
@@ -98,8 +100,9 @@ impl Keys {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(bad_token());
         }
-        let claimed: Claims =
-            jsonwebtoken::dangerous::insecure_decode(token).map_err(|_| bad_token())?.claims;
+        let claimed: Claims = jsonwebtoken::dangerous::insecure_decode(token)
+            .map_err(|_| bad_token())?
+            .claims;
         let secret = self.secrets.get(&claimed.iss).ok_or_else(bad_token)?;
         let key = DecodingKey::from_secret(secret);
         let decoded = jsonwebtoken::decode::<Claims>(token, &key, &signature_alone());
@@ -145,7 +148,11 @@ fn claims_of(invitation: &Invitation, key: &str, now: DateTime<Utc>) -> Claims {
         room_join: true,
         room_admin: false,
         can_publish: Some(permissions.publish),
-        can_publish_sources: permissions.sources.iter().filter_map(|s| source_name(*s)).collect(),
+        can_publish_sources: permissions
+            .sources
+            .iter()
+            .filter_map(|s| source_name(*s))
+            .collect(),
         can_subscribe: Some(permissions.subscribe),
         can_publish_data: Some(permissions.publish_data),
         can_update_own_metadata: Some(permissions.update_own_metadata),

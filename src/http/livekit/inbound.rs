@@ -1,0 +1,399 @@
+//! What a client says: LiveKit's `SignalRequest` in the room's own words.
+
+use livekit_protocol as proto;
+use proto::signal_request::Message;
+
+use crate::domain::id::TrackId;
+use crate::media::command::MediaKind;
+use crate::media::signal::{AddTrack, Layer, Request, TrackSource};
+
+/// Longest session description taken, bytes.
+pub const SDP_BYTES_MAX: usize = 256 * 1024;
+/// Longest id that a client gives a track, bytes.
+const CID_BYTES_MAX: usize = 256;
+/// Longest name of a track or a stream, bytes.
+const TRACK_NAME_BYTES_MAX: usize = 256;
+/// Most tracks, permissions or attributes in one message; the rest is not heard.
+const LIST_MAX: usize = 4_096;
+/// Most layers of a track.
+const LAYERS_MAX: usize = 3;
+
+/// A client's message, translated.
+#[derive(Debug)]
+pub enum Inbound {
+    /// For the room.
+    Request(Request),
+    /// The old keep-alive, to be answered with the server's time.
+    Ping,
+    /// The keep-alive with the client's time, milliseconds.
+    PingRequest {
+        /// To be echoed.
+        timestamp: i64,
+    },
+    /// A request for a track of a kind that is not carried.
+    Unsupported(Box<proto::AddTrackRequest>),
+    /// Known and without effect, or from a newer protocol.
+    Ignored,
+    /// Breaks a bound.
+    Malformed,
+}
+
+/// Translates one message.
+#[expect(deprecated, reason = "every message is named, the old ones too")]
+pub fn inbound(message: proto::SignalRequest) -> Inbound {
+    let Some(message) = message.message else {
+        return Inbound::Ignored;
+    };
+    match message {
+        Message::Offer(sdp) => offer(sdp),
+        Message::Answer(sdp) => description(sdp, |id, sdp| Request::Answer { id, sdp }),
+        Message::AddTrack(add) => add_track(add),
+        Message::Mute(mute) => of_track(&mute.sid, |track| Request::Mute {
+            track,
+            muted: mute.muted,
+        }),
+        Message::Subscription(update) => Inbound::Request(subscribe(update)),
+        Message::TrackSetting(setting) => Inbound::Request(track_setting(&setting)),
+        Message::SubscriptionPermission(permission) => {
+            Inbound::Request(subscription_permission(permission))
+        }
+        Message::UpdateMetadata(update) => Inbound::Request(update_metadata(update)),
+        Message::SyncState(state) => Inbound::Request(sync(&state)),
+        Message::Leave(_) => Inbound::Request(Request::Leave),
+        Message::Ping(_) => Inbound::Ping,
+        Message::PingReq(ping) => Inbound::PingRequest {
+            timestamp: ping.timestamp,
+        },
+        // The server is ICE-lite and learns addresses from binding requests, so candidates of
+        // clients tell it nothing. The rest has no effect here.
+        Message::Trickle(_)
+        | Message::UpdateLayers(_)
+        | Message::Simulate(_)
+        | Message::UpdateAudioTrack(_)
+        | Message::UpdateVideoTrack(_)
+        | Message::PublishDataTrackRequest(_)
+        | Message::UnpublishDataTrackRequest(_)
+        | Message::UpdateDataSubscription(_)
+        | Message::StoreDataBlobRequest(_)
+        | Message::GetDataBlobRequest(_) => Inbound::Ignored,
+    }
+}
+
+/// Translates an offer of the publisher connection.
+pub fn offer(description_: proto::SessionDescription) -> Inbound {
+    description(description_, |id, sdp| Request::Offer { id, sdp })
+}
+
+/// Translates a request to publish.
+pub fn add_track(add: proto::AddTrackRequest) -> Inbound {
+    let names = [&add.name, &add.stream];
+    let long = names.iter().any(|name| name.len() > TRACK_NAME_BYTES_MAX);
+    if long || add.cid.is_empty() || add.cid.len() > CID_BYTES_MAX {
+        return Inbound::Malformed;
+    }
+    let kind = match add.r#type() {
+        proto::TrackType::Audio => MediaKind::Audio,
+        proto::TrackType::Video => MediaKind::Video,
+        proto::TrackType::Data => return Inbound::Unsupported(Box::new(add)),
+    };
+    // A second codec for an existing track.
+    if !add.sid.is_empty() {
+        return Inbound::Unsupported(Box::new(add));
+    }
+    let layers = layers(&add);
+    let feature = |feature: proto::AudioTrackFeature| add.audio_features().any(|f| f == feature);
+    #[expect(deprecated, reason = "older clients say these in the old fields alone")]
+    let (dtx_disabled, stereo) = (add.disable_dtx, add.stereo);
+    Inbound::Request(Request::AddTrack(AddTrack {
+        kind,
+        source: source(add.source()),
+        width: add.width,
+        height: add.height,
+        muted: add.muted,
+        layers,
+        dtx_disabled: dtx_disabled || feature(proto::AudioTrackFeature::TfNoDtx),
+        stereo: stereo || feature(proto::AudioTrackFeature::TfStereo),
+        red_disabled: add.disable_red,
+        encryption: add.encryption,
+        cid: add.cid,
+        name: add.name,
+        stream: add.stream,
+    }))
+}
+
+/// Translates what a resumed client believes.
+pub fn sync(state: &proto::SyncState) -> Request {
+    let tracks = state
+        .publish_tracks
+        .iter()
+        .filter_map(|published| published.track.as_ref());
+    let published = tracks
+        .take(LIST_MAX)
+        .filter_map(|track| TrackId::from_sid(&track.sid));
+    Request::Sync {
+        published: published.collect(),
+    }
+}
+
+fn description(
+    description: proto::SessionDescription,
+    request: fn(u32, String) -> Request,
+) -> Inbound {
+    if description.sdp.len() > SDP_BYTES_MAX {
+        return Inbound::Malformed;
+    }
+    Inbound::Request(request(description.id, description.sdp))
+}
+
+fn of_track(sid: &str, request: impl FnOnce(TrackId) -> Request) -> Inbound {
+    match TrackId::from_sid(sid) {
+        Some(track) => Inbound::Request(request(track)),
+        None => Inbound::Ignored,
+    }
+}
+
+/// Announced layers, lowest first; the newer place wins over the older one.
+fn layers(add: &proto::AddTrackRequest) -> Vec<Layer> {
+    let newer = add.simulcast_codecs.first().map(|codec| &codec.layers);
+    let announced = newer
+        .filter(|layers| !layers.is_empty())
+        .unwrap_or(&add.layers);
+    let carried = announced
+        .iter()
+        .filter(|l| l.quality() != proto::VideoQuality::Off);
+    let mut layers: Vec<Layer> = carried.take(LAYERS_MAX).map(layer).collect();
+    layers.sort_by_key(|layer| (layer.quality, layer.width));
+    layers
+}
+
+fn layer(layer: &proto::VideoLayer) -> Layer {
+    let rid = if layer.rid.len() <= 16 {
+        layer.rid.clone()
+    } else {
+        String::new()
+    };
+    Layer {
+        quality: quality(layer.quality()),
+        width: layer.width,
+        height: layer.height,
+        bitrate_bps: layer.bitrate,
+        rid,
+    }
+}
+
+fn quality(quality: proto::VideoQuality) -> u8 {
+    match quality {
+        proto::VideoQuality::Low | proto::VideoQuality::Off => 0,
+        proto::VideoQuality::Medium => 1,
+        proto::VideoQuality::High => 2,
+    }
+}
+
+fn source(source: proto::TrackSource) -> TrackSource {
+    match source {
+        proto::TrackSource::Unknown => TrackSource::Unknown,
+        proto::TrackSource::Camera => TrackSource::Camera,
+        proto::TrackSource::Microphone => TrackSource::Microphone,
+        proto::TrackSource::ScreenShare => TrackSource::ScreenShare,
+        proto::TrackSource::ScreenShareAudio => TrackSource::ScreenShareAudio,
+    }
+}
+
+fn tracks<'a>(sids: impl Iterator<Item = &'a String>) -> Vec<TrackId> {
+    sids.take(LIST_MAX)
+        .filter_map(|sid| TrackId::from_sid(sid))
+        .collect()
+}
+
+fn subscribe(update: proto::UpdateSubscription) -> Request {
+    let of_participants = update
+        .participant_tracks
+        .iter()
+        .flat_map(|of| &of.track_sids);
+    Request::Subscribe {
+        tracks: tracks(update.track_sids.iter().chain(of_participants)),
+        subscribe: update.subscribe,
+    }
+}
+
+fn track_setting(setting: &proto::UpdateTrackSettings) -> Request {
+    let off = setting.quality() == proto::VideoQuality::Off;
+    Request::TrackSetting {
+        tracks: tracks(setting.track_sids.iter()),
+        disabled: setting.disabled || off,
+        width: setting.width,
+        height: setting.height,
+        quality: quality(setting.quality()),
+    }
+}
+
+fn subscription_permission(permission: proto::SubscriptionPermission) -> Request {
+    let named = permission.track_permissions.into_iter().take(LIST_MAX);
+    let allowed = named.filter_map(|of| {
+        let listed = tracks(of.track_sids.iter());
+        // An empty list would mean all tracks.
+        if listed.is_empty() && !of.all_tracks {
+            return None;
+        }
+        let listed = if of.all_tracks { Vec::new() } else { listed };
+        let by_identity = !of.participant_identity.is_empty();
+        let whom = if by_identity {
+            of.participant_identity
+        } else {
+            of.participant_sid
+        };
+        Some((whom, listed))
+    });
+    Request::SubscriptionPermission {
+        all: permission.all_participants,
+        allowed: allowed.collect(),
+    }
+}
+
+fn update_metadata(update: proto::UpdateParticipantMetadata) -> Request {
+    Request::UpdateMetadata {
+        request_id: update.request_id,
+        metadata: update.metadata,
+        name: update.name,
+        attributes: update.attributes.into_iter().take(LIST_MAX).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(message: Message) -> Inbound {
+        inbound(proto::SignalRequest {
+            message: Some(message),
+        })
+    }
+
+    fn track() -> TrackId {
+        TrackId(uuid::Uuid::from_u128(7))
+    }
+
+    fn video_track() -> proto::AddTrackRequest {
+        proto::AddTrackRequest {
+            cid: "c".to_owned(),
+            r#type: proto::TrackType::Video.into(),
+            source: proto::TrackSource::ScreenShare.into(),
+            ..Default::default()
+        }
+    }
+
+    fn video_layer(quality: proto::VideoQuality, rid: &str) -> proto::VideoLayer {
+        proto::VideoLayer {
+            quality: quality.into(),
+            rid: rid.to_owned(),
+            ..Default::default()
+        }
+    }
+
+    fn added(add: proto::AddTrackRequest) -> AddTrack {
+        let inbound = add_track(add);
+        let Inbound::Request(Request::AddTrack(add)) = inbound else {
+            panic!("a track was due, not {inbound:?}");
+        };
+        add
+    }
+
+    #[test]
+    fn layers_are_ordered_by_quality_whatever_order_the_client_lists_them_in() {
+        let codec = proto::SimulcastCodec {
+            layers: vec![
+                video_layer(proto::VideoQuality::Medium, "h"),
+                video_layer(proto::VideoQuality::Low, "q"),
+            ],
+            ..Default::default()
+        };
+        let add = added(proto::AddTrackRequest {
+            simulcast_codecs: vec![codec],
+            ..video_track()
+        });
+        let rids: Vec<&str> = add.layers.iter().map(|layer| layer.rid.as_str()).collect();
+        assert_eq!(rids, ["q", "h"]);
+        assert_eq!(add.source, TrackSource::ScreenShare);
+    }
+
+    #[test]
+    fn audio_features_are_read_from_old_and_new_fields() {
+        let add = added(proto::AddTrackRequest {
+            cid: "c".to_owned(),
+            audio_features: vec![proto::AudioTrackFeature::TfNoDtx.into()],
+            ..Default::default()
+        });
+        assert!(add.dtx_disabled && !add.stereo);
+        #[expect(deprecated, reason = "the old field is what is tested")]
+        let old = proto::AddTrackRequest {
+            cid: "c".to_owned(),
+            stereo: true,
+            ..Default::default()
+        };
+        assert!(added(old).stereo);
+    }
+
+    #[test]
+    fn oversized_descriptions_and_nameless_tracks_are_malformed() {
+        let sdp = "x".repeat(SDP_BYTES_MAX + 1);
+        let long = proto::SessionDescription {
+            sdp,
+            ..Default::default()
+        };
+        assert!(matches!(request(Message::Offer(long)), Inbound::Malformed));
+        let nameless = proto::AddTrackRequest {
+            cid: String::new(),
+            ..video_track()
+        };
+        assert!(matches!(add_track(nameless), Inbound::Malformed));
+    }
+
+    #[test]
+    fn a_permission_for_no_track_does_not_become_one_for_all() {
+        let permission = |all_tracks, sids: Vec<String>| proto::TrackPermission {
+            participant_identity: "ann".to_owned(),
+            all_tracks,
+            track_sids: sids,
+            ..Default::default()
+        };
+        let translated = subscription_permission(proto::SubscriptionPermission {
+            all_participants: false,
+            track_permissions: vec![
+                permission(false, Vec::new()),
+                permission(false, vec!["nonsense".to_owned()]),
+                permission(true, Vec::new()),
+                permission(false, vec![track().sid()]),
+            ],
+        });
+        let Request::SubscriptionPermission { allowed, .. } = translated else {
+            panic!("a permission was due, not {translated:?}");
+        };
+        let ann = "ann".to_owned();
+        assert_eq!(allowed, [(ann.clone(), Vec::new()), (ann, vec![track()])]);
+    }
+
+    #[test]
+    fn tracks_of_all_lists_are_subscribed_and_unknown_sids_left_out() {
+        let translated = request(Message::Subscription(proto::UpdateSubscription {
+            track_sids: vec!["TR_x".to_owned(), track().sid()],
+            subscribe: true,
+            participant_tracks: vec![proto::ParticipantTracks {
+                participant_sid: String::new(),
+                track_sids: vec![track().sid()],
+            }],
+        }));
+        let Inbound::Request(Request::Subscribe { tracks, subscribe }) = translated else {
+            panic!("a subscription was due, not {translated:?}");
+        };
+        assert!(subscribe);
+        assert_eq!(tracks, [track(), track()]);
+    }
+
+    #[test]
+    fn messages_of_a_newer_protocol_are_ignored() {
+        assert!(matches!(
+            inbound(proto::SignalRequest::default()),
+            Inbound::Ignored
+        ));
+    }
+}

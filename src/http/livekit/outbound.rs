@@ -1,0 +1,292 @@
+//! What a client hears: the room's notices as LiveKit's `SignalResponse`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use livekit_protocol as proto;
+use proto::signal_response::Message;
+
+use super::view;
+use crate::domain::id::TrackId;
+use crate::media::signal::{
+    ConnectionQuality, Layout, LeaveReason, Notice, QualityGrade, RequestRefusal, Speaker, Welcome,
+};
+
+/// Seconds between a client's pings.
+pub const PING_INTERVAL_SECONDS: i32 = 5;
+/// A client gives up when it hears nothing for so long, seconds.
+pub const PING_TIMEOUT_SECONDS: i32 = 15;
+/// Newest signalling protocol that the server speaks.
+const PROTOCOL: i32 = 17;
+/// Codecs that a client may publish before its track is confirmed.
+const PUBLISH_CODECS: [&str; 4] = ["video/VP8", "video/H264", "audio/opus", "audio/red"];
+
+/// Translates a notice; `None` for [`Notice::OwnData`], which is for the session itself.
+pub fn outbound(notice: Notice) -> Option<Message> {
+    Some(match notice {
+        Notice::Joined(welcome) => Message::Join(join(&welcome)),
+        Notice::Resumed => Message::Reconnect(reconnect()),
+        Notice::Answer {
+            id,
+            sdp,
+            mid_to_track,
+        } => Message::Answer(description("answer", id, sdp, &mid_to_track)),
+        Notice::Offer {
+            id,
+            sdp,
+            mid_to_track,
+        } => Message::Offer(description("offer", id, sdp, &mid_to_track)),
+        Notice::MediaSections { audios, videos } => {
+            Message::MediaSectionsRequirement(proto::MediaSectionsRequirement {
+                num_audios: audios,
+                num_videos: videos,
+            })
+        }
+        Notice::TrackPublished { cid, track } => {
+            Message::TrackPublished(proto::TrackPublishedResponse {
+                track: Some(view::track(&track, &cid)),
+                cid,
+            })
+        }
+        Notice::TrackUnpublished { track } => {
+            Message::TrackUnpublished(proto::TrackUnpublishedResponse {
+                track_sid: track.sid(),
+            })
+        }
+        Notice::Muted { track, muted } => Message::Mute(proto::MuteTrackRequest {
+            sid: track.sid(),
+            muted,
+        }),
+        Notice::Participants(views) => Message::Update(proto::ParticipantUpdate {
+            participants: views.iter().map(view::participant).collect(),
+        }),
+        Notice::Speakers(speakers) => Message::SpeakersChanged(proto::SpeakersChanged {
+            speakers: speakers.iter().map(speaker).collect(),
+        }),
+        Notice::Quality(updates) => Message::ConnectionQuality(proto::ConnectionQualityUpdate {
+            updates: updates.iter().map(quality).collect(),
+        }),
+        Notice::TrackSubscribed { track } => Message::TrackSubscribed(proto::TrackSubscribed {
+            track_sid: track.sid(),
+        }),
+        Notice::SubscriptionFailed { track } => subscription_failed(track),
+        Notice::SubscriptionAllowed {
+            participant,
+            track,
+            allowed,
+        } => Message::SubscriptionPermissionUpdate(proto::SubscriptionPermissionUpdate {
+            participant_sid: participant.sid(),
+            track_sid: track.sid(),
+            allowed,
+        }),
+        Notice::RoomChanged(room) => Message::RoomUpdate(proto::RoomUpdate {
+            room: Some(view::room(&room)),
+        }),
+        Notice::OwnData { .. } => return None,
+        Notice::RequestDone { request_id } => done(request_id),
+        Notice::RequestRefused {
+            request_id,
+            reason,
+            cid,
+        } => refused(request_id, reason, cid),
+        Notice::Left(reason) => Message::Leave(leave(reason)),
+    })
+}
+
+/// The farewell before a socket closes; without one, clients would try to resume.
+pub fn leave(reason: LeaveReason) -> proto::LeaveRequest {
+    use proto::leave_request::Action;
+    let action = match reason {
+        LeaveReason::ClientInitiated
+        | LeaveReason::DuplicateIdentity
+        | LeaveReason::Removed
+        | LeaveReason::RoomClosed
+        | LeaveReason::Misbehaved => Action::Disconnect,
+        LeaveReason::ServerShutdown | LeaveReason::StateMismatch | LeaveReason::ConnectionLost => {
+            Action::Reconnect
+        }
+    };
+    proto::LeaveRequest {
+        can_reconnect: action == Action::Reconnect,
+        reason: view::disconnect_reason(reason).into(),
+        action: action.into(),
+        regions: None,
+    }
+}
+
+/// The answer to the old keep-alive.
+pub fn pong(now_millis: i64) -> Message {
+    Message::Pong(now_millis)
+}
+
+/// The answer to the keep-alive that carries the client's time.
+pub fn pong_response(timestamp: i64, now_millis: i64) -> Message {
+    Message::PongResp(proto::Pong {
+        last_ping_timestamp: timestamp,
+        timestamp: now_millis,
+    })
+}
+
+/// The refusal of a track whose kind is not carried.
+pub fn unsupported(add: proto::AddTrackRequest) -> Message {
+    use proto::request_response::{Reason, Request};
+    Message::RequestResponse(proto::RequestResponse {
+        request_id: 0,
+        reason: Reason::UnsupportedType.into(),
+        message: "tracks of this kind are not carried".to_owned(),
+        request: Some(Request::AddTrack(add)),
+    })
+}
+
+fn join(welcome: &Welcome) -> proto::JoinResponse {
+    let permissions = &welcome.own.permissions;
+    proto::JoinResponse {
+        room: Some(view::room(&welcome.room)),
+        participant: Some(view::participant(&welcome.own)),
+        other_participants: welcome.others.iter().map(view::participant).collect(),
+        server_version: env!("CARGO_PKG_VERSION").to_owned(),
+        subscriber_primary: welcome.layout == Layout::Dual && permissions.subscribe,
+        ping_timeout: PING_TIMEOUT_SECONDS,
+        ping_interval: PING_INTERVAL_SECONDS,
+        server_info: Some(server_info()),
+        enabled_publish_codecs: PUBLISH_CODECS.map(codec).to_vec(),
+        fast_publish: permissions.publish,
+        ..Default::default()
+    }
+}
+
+fn reconnect() -> proto::ReconnectResponse {
+    proto::ReconnectResponse {
+        server_info: Some(server_info()),
+        ..Default::default()
+    }
+}
+
+/// Clients refuse a server whose version is empty.
+fn server_info() -> proto::ServerInfo {
+    proto::ServerInfo {
+        edition: proto::server_info::Edition::Standard.into(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        protocol: PROTOCOL,
+        ..Default::default()
+    }
+}
+
+fn codec(mime: &str) -> proto::Codec {
+    proto::Codec {
+        mime: mime.to_owned(),
+        fmtp_line: String::new(),
+    }
+}
+
+fn description(
+    kind: &str,
+    id: u32,
+    sdp: String,
+    mid_to_track: &BTreeMap<String, TrackId>,
+) -> proto::SessionDescription {
+    let tracks = mid_to_track
+        .iter()
+        .map(|(mid, track)| (mid.clone(), track.sid()));
+    proto::SessionDescription {
+        r#type: kind.to_owned(),
+        sdp,
+        id,
+        mid_to_track_id: tracks.collect::<HashMap<_, _>>(),
+    }
+}
+
+fn speaker(speaker: &Speaker) -> proto::SpeakerInfo {
+    proto::SpeakerInfo {
+        sid: speaker.participant.sid(),
+        level: speaker.level,
+        active: speaker.active,
+    }
+}
+
+fn quality(quality: &ConnectionQuality) -> proto::ConnectionQualityInfo {
+    let grade = match quality.grade {
+        QualityGrade::Poor => proto::ConnectionQuality::Poor,
+        QualityGrade::Good => proto::ConnectionQuality::Good,
+        QualityGrade::Excellent => proto::ConnectionQuality::Excellent,
+        QualityGrade::Lost => proto::ConnectionQuality::Lost,
+    };
+    proto::ConnectionQualityInfo {
+        participant_sid: quality.participant.sid(),
+        quality: grade.into(),
+        score: quality.score,
+    }
+}
+
+fn subscription_failed(track: TrackId) -> Message {
+    Message::SubscriptionResponse(proto::SubscriptionResponse {
+        track_sid: track.sid(),
+        err: proto::SubscriptionError::SeTrackNotfound.into(),
+    })
+}
+
+fn done(request_id: u32) -> Message {
+    Message::RequestResponse(proto::RequestResponse {
+        request_id,
+        reason: proto::request_response::Reason::Ok.into(),
+        ..Default::default()
+    })
+}
+
+fn refused(request_id: u32, reason: RequestRefusal, cid: Option<String>) -> Message {
+    use proto::request_response::{Reason, Request};
+    let (reason, message) = match reason {
+        RequestRefusal::NotAllowed => (Reason::NotAllowed, "not allowed"),
+        RequestRefusal::LimitExceeded => (Reason::LimitExceeded, "limit exceeded"),
+        RequestRefusal::NotFound => (Reason::NotFound, "not found"),
+        RequestRefusal::UnsupportedType => (Reason::UnsupportedType, "type not supported"),
+    };
+    let request = cid.map(|cid| {
+        Request::AddTrack(proto::AddTrackRequest {
+            cid,
+            ..Default::default()
+        })
+    });
+    Message::RequestResponse(proto::RequestResponse {
+        request_id,
+        reason: reason.into(),
+        message: message.to_owned(),
+        request,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proto::leave_request::Action;
+
+    #[test]
+    fn only_reasons_that_a_new_join_can_mend_ask_for_one() {
+        let actions = [
+            (LeaveReason::DuplicateIdentity, Action::Disconnect),
+            (LeaveReason::Removed, Action::Disconnect),
+            (LeaveReason::StateMismatch, Action::Reconnect),
+            (LeaveReason::ServerShutdown, Action::Reconnect),
+        ];
+        for (reason, action) in actions {
+            let leave = leave(reason);
+            assert_eq!(leave.action(), action, "{reason:?}");
+            assert_eq!(leave.can_reconnect, action == Action::Reconnect);
+        }
+    }
+
+    #[test]
+    fn a_refused_track_is_named_by_the_clients_own_id() {
+        let notice = Notice::RequestRefused {
+            request_id: 0,
+            reason: RequestRefusal::NotAllowed,
+            cid: Some("c".to_owned()),
+        };
+        match outbound(notice) {
+            Some(Message::RequestResponse(response)) => match response.request {
+                Some(proto::request_response::Request::AddTrack(add)) => assert_eq!(add.cid, "c"),
+                other => panic!("the refused request was due, not {other:?}"),
+            },
+            other => panic!("a response was due, not {other:?}"),
+        }
+    }
+}

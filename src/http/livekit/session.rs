@@ -1,0 +1,288 @@
+//! One client's signalling socket, from its first frame to its farewell.
+
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::SinkExt as _;
+use livekit_protocol as proto;
+use prost::Message as _;
+use proto::signal_response::Message as Answer;
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
+
+use super::LivekitState;
+use super::allowance::Allowance;
+use super::data::readdress;
+use super::entry::{Entry, Purpose};
+use super::inbound::{Inbound, inbound};
+use super::outbound::{self, outbound};
+use crate::domain::refusal::{Refusal, RefusalKind};
+use crate::hub::rooms::Stay;
+use crate::media::signal::{Admission, LeaveReason, Notice, Request};
+
+/// A client that takes nothing for so long is cut off.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often silence is looked for.
+const SILENCE_CHECK: Duration = Duration::from_secs(5);
+/// Clients ping every 5 s; one that was silent for so long has lost its socket.
+const SILENCE_MAX: TimeDelta = TimeDelta::seconds(30);
+/// Notices that go out in one write.
+const BATCH_MAX: usize = 64;
+
+/// Carries an admitted client's messages until one side ends it.
+pub async fn run(mut socket: WebSocket, state: LivekitState, admission: Admission, entry: Entry) {
+    let identity = admission.identity.clone();
+    let stay = match enter(&state, admission, entry.purpose).await {
+        Ok(stay) => stay,
+        Err(farewell) => {
+            let _ = write(&mut socket, vec![encode(Answer::Leave(farewell), false)]).await;
+            let _ = timeout(WRITE_TIMEOUT, socket.close()).await;
+            return;
+        }
+    };
+    let now = state.clock.now();
+    let session = Session {
+        socket,
+        stay,
+        identity,
+        allowance: Allowance::new(now),
+        heard_at: now,
+        text: false,
+        state,
+    };
+    session.run(entry.first).await;
+}
+
+async fn enter(
+    state: &LivekitState,
+    admission: Admission,
+    purpose: Purpose,
+) -> Result<Stay, proto::LeaveRequest> {
+    match purpose {
+        Purpose::Join => state
+            .rooms
+            .join(admission)
+            .await
+            .map_err(|refusal| turned_away(&refusal)),
+        Purpose::Resume(Some(participant)) => {
+            let resumed = state
+                .rooms
+                .resume(&admission.room, participant, &admission.identity);
+            resumed
+                .await
+                .map_err(|_| outbound::leave(LeaveReason::StateMismatch))
+        }
+        Purpose::Resume(None) => Err(outbound::leave(LeaveReason::StateMismatch)),
+    }
+}
+
+fn turned_away(refusal: &Refusal) -> proto::LeaveRequest {
+    use proto::leave_request::Action;
+    let action = match refusal.kind {
+        RefusalKind::Unavailable | RefusalKind::NotFound => Action::Reconnect,
+        RefusalKind::Invalid
+        | RefusalKind::Unauthenticated
+        | RefusalKind::Forbidden
+        | RefusalKind::Conflict
+        | RefusalKind::Limited => Action::Disconnect,
+    };
+    proto::LeaveRequest {
+        can_reconnect: action == Action::Reconnect,
+        reason: proto::DisconnectReason::JoinFailure.into(),
+        action: action.into(),
+        regions: None,
+    }
+}
+
+struct Session {
+    socket: WebSocket,
+    stay: Stay,
+    identity: String,
+    allowance: Allowance,
+    heard_at: DateTime<Utc>,
+    /// The client speaks JSON.
+    text: bool,
+    state: LivekitState,
+}
+
+/// Why a session goes no further.
+enum End {
+    /// The farewell is said; the socket is closed in good order.
+    Said,
+    /// The farewell still has to be said.
+    Leave(LeaveReason),
+    /// Nobody is there to hear one.
+    SocketLost,
+}
+
+impl Session {
+    async fn run(mut self, first: Vec<Inbound>) {
+        let end = match self.converse(first).await {
+            Err(end) => end,
+            Ok(never) => match never {},
+        };
+        match end {
+            End::Said => {}
+            End::Leave(reason) => {
+                let farewell = encode(Answer::Leave(outbound::leave(reason)), self.text);
+                let _ = write(&mut self.socket, vec![farewell]).await;
+                // Whoever is sent away is gone, and does not linger until its media ends.
+                let _ = self.stay.request(Request::Leave).await;
+            }
+            End::SocketLost => return,
+        }
+        let _ = timeout(WRITE_TIMEOUT, self.socket.close()).await;
+    }
+
+    async fn converse(&mut self, first: Vec<Inbound>) -> Result<std::convert::Infallible, End> {
+        // Clients hear nothing before the welcome, so what they brought along waits for it.
+        let welcome = self.stay.notice().await;
+        self.tell(welcome).await?;
+        for message in first {
+            self.handle(message).await?;
+        }
+        let mut silence = silence_check();
+        loop {
+            tokio::select! {
+                notice = self.stay.notice() => self.tell(notice).await?,
+                frame = self.socket.recv() => self.hear(frame).await?,
+                _ = silence.tick() => self.check_silence()?,
+            }
+        }
+    }
+
+    /// Writes a notice and those that wait behind it.
+    async fn tell(&mut self, notice: Option<Notice>) -> Result<(), End> {
+        let mut frames = Vec::new();
+        let mut next = notice;
+        let mut over = next.is_none();
+        while let Some(notice) = next {
+            over = matches!(notice, Notice::Left(_));
+            if let Notice::OwnData { channel, payload } = notice {
+                self.send_data(channel, &payload).await?;
+            } else if let Some(answer) = outbound(notice) {
+                frames.push(encode(answer, self.text));
+            }
+            let more = !over && frames.len() < BATCH_MAX;
+            next = if more {
+                self.stay.waiting_notice()
+            } else {
+                None
+            };
+        }
+        write(&mut self.socket, frames).await?;
+        if over { Err(End::Said) } else { Ok(()) }
+    }
+
+    async fn send_data(
+        &mut self,
+        channel: crate::media::command::DataChannel,
+        payload: &[u8],
+    ) -> Result<(), End> {
+        let participant = self.stay.participant();
+        match readdress(channel, payload, participant, &self.identity) {
+            Some(request) => self.ask(request).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn hear(&mut self, frame: Option<Result<Message, axum::Error>>) -> Result<(), End> {
+        let now = self.state.clock.now();
+        self.heard_at = now;
+        let message = match frame {
+            Some(Ok(message)) => message,
+            Some(Err(error)) if too_long(&error) => {
+                return Err(End::Leave(LeaveReason::Misbehaved));
+            }
+            Some(Err(_)) | None => return Err(End::SocketLost),
+        };
+        let request = match &message {
+            Message::Binary(bytes) => {
+                self.text = false;
+                self.count(bytes.len(), now)?;
+                proto::SignalRequest::decode(bytes.as_ref()).ok()
+            }
+            Message::Text(text) => {
+                self.text = true;
+                self.count(text.len(), now)?;
+                serde_json::from_str(text.as_str()).ok()
+            }
+            Message::Ping(_) | Message::Pong(_) => return self.count(0, now),
+            Message::Close(_) => return Err(End::SocketLost),
+        };
+        match request {
+            Some(request) => self.handle(inbound(request)).await,
+            None => self.handle(Inbound::Malformed).await,
+        }
+    }
+
+    async fn handle(&mut self, message: Inbound) -> Result<(), End> {
+        let now = self.state.clock.now();
+        let answer = match message {
+            Inbound::Request(request) => return self.ask(request).await,
+            Inbound::Ping => outbound::pong(now.timestamp_millis()),
+            Inbound::PingRequest { timestamp } => {
+                outbound::pong_response(timestamp, now.timestamp_millis())
+            }
+            Inbound::Unsupported(add) => outbound::unsupported(*add),
+            Inbound::Ignored => return Ok(()),
+            Inbound::Malformed if self.allowance.take_malformed(now) => return Ok(()),
+            Inbound::Malformed => return Err(End::Leave(LeaveReason::Misbehaved)),
+        };
+        write(&mut self.socket, vec![encode(answer, self.text)]).await
+    }
+
+    async fn ask(&mut self, request: Request) -> Result<(), End> {
+        // A room that is gone says so by the last notice, which is read next.
+        let _ = self.stay.request(request).await;
+        Ok(())
+    }
+
+    fn count(&mut self, bytes: usize, now: DateTime<Utc>) -> Result<(), End> {
+        if self.allowance.take(bytes, now) {
+            return Ok(());
+        }
+        Err(End::Leave(LeaveReason::Misbehaved))
+    }
+
+    fn check_silence(&self) -> Result<(), End> {
+        let silent = self.state.clock.now() - self.heard_at > SILENCE_MAX;
+        if silent { Err(End::SocketLost) } else { Ok(()) }
+    }
+}
+
+fn silence_check() -> Interval {
+    let mut ticks = interval(SILENCE_CHECK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+fn encode(answer: Answer, text: bool) -> Message {
+    let response = proto::SignalResponse {
+        message: Some(answer),
+    };
+    if text && let Ok(json) = serde_json::to_string(&response) {
+        return Message::text(json);
+    }
+    Message::binary(response.encode_to_vec())
+}
+
+async fn write(socket: &mut WebSocket, frames: Vec<Message>) -> Result<(), End> {
+    let all = async {
+        for frame in frames {
+            socket.feed(frame).await?;
+        }
+        socket.flush().await
+    };
+    match timeout(WRITE_TIMEOUT, all).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(End::SocketLost),
+    }
+}
+
+/// Whether a frame was refused for its size, which leaves the way out open.
+fn too_long(error: &axum::Error) -> bool {
+    // axum keeps the cause private; its text is the only sign of it.
+    let text = error.to_string();
+    text.contains("too long") || text.contains("too big")
+}
