@@ -24,6 +24,9 @@ const JOIN_TRACKS_MAX: usize = 16;
 /// Most capabilities of a client.
 const CAPABILITIES_MAX: usize = 16;
 
+/// First signalling protocol whose clients take several tracks of one stream id.
+const PROTOCOL_SHARED_STREAMS: i32 = 10;
+
 /// The query of `/rtc`, `/rtc/v1` and their `validate`; anything else in it is ignored.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -40,6 +43,8 @@ pub struct EntryQuery {
     pub client_protocol: Option<String>,
     /// Capability numbers, divided by commas.
     pub capabilities: Option<String>,
+    /// Name of the browser, if it is one.
+    pub browser: Option<String>,
     /// `1` or `true` on a resume.
     pub reconnect: Option<String>,
     /// The stay to resume.
@@ -71,13 +76,15 @@ impl Entry {
     pub fn dual(query: &EntryQuery) -> Self {
         let number = |text: &Option<String>| text.as_deref().and_then(|t| t.parse().ok());
         let capabilities = query.capabilities.as_deref().unwrap_or("").split(',');
+        let protocol = number(&query.protocol).unwrap_or(0);
         let client = ClientDescription {
-            protocol: number(&query.protocol).unwrap_or(0),
+            protocol,
             client_protocol: number(&query.client_protocol).unwrap_or(0),
             capabilities: capabilities
                 .filter_map(|number| number.trim().parse().ok())
                 .take(CAPABILITIES_MAX)
                 .collect(),
+            streams_apart: streams_apart(protocol, query.browser.as_deref().unwrap_or("")),
         };
         let resumes = query.reconnect.as_deref().is_some_and(truthy);
         Self {
@@ -108,6 +115,11 @@ impl Entry {
             first: first(request)?,
         })
     }
+}
+
+/// Firefox takes no second track of a stream id, and old clients know no shared ones.
+fn streams_apart(protocol: i32, browser: &str) -> bool {
+    protocol < PROTOCOL_SHARED_STREAMS || browser.eq_ignore_ascii_case("firefox")
 }
 
 fn truthy(text: &str) -> bool {
@@ -172,21 +184,21 @@ fn arrival(request: &proto::JoinRequest) -> Result<Arrival, Refusal> {
         return Err(too_large());
     }
     let settings = request.connection_settings.as_ref();
-    let info = request.client_info.as_ref();
-    let capabilities = info
-        .map(|info| info.capabilities.as_slice())
-        .unwrap_or_default();
+    let unsaid = proto::ClientInfo::default();
+    let info = request.client_info.as_ref().unwrap_or(&unsaid);
     Ok(Arrival {
         layout: Layout::Single,
         auto_subscribe: settings.is_none_or(|settings| settings.auto_subscribe),
         client: ClientDescription {
-            protocol: info.map_or(0, |info| info.protocol),
-            client_protocol: info.map_or(0, |info| info.client_protocol),
-            capabilities: capabilities
+            protocol: info.protocol,
+            client_protocol: info.client_protocol,
+            capabilities: info
+                .capabilities
                 .iter()
                 .take(CAPABILITIES_MAX)
                 .copied()
                 .collect(),
+            streams_apart: streams_apart(info.protocol, &info.browser),
         },
         metadata: request.metadata.clone(),
         attributes: attributes
@@ -372,6 +384,7 @@ mod tests {
         assert!(!entry.arrival.auto_subscribe);
         assert_eq!(entry.arrival.client.protocol, 13);
         assert_eq!(entry.arrival.client.capabilities, [1, 2]);
+        assert!(!entry.arrival.client.streams_apart);
         assert!(Entry::dual(&EntryQuery::default()).arrival.auto_subscribe);
     }
 

@@ -1,3 +1,5 @@
+//! What the registry of rooms holds, played with the rooms' ends in the test's hand.
+
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::task::Poll;

@@ -1,3 +1,5 @@
+//! Which tokens open which rooms, with which rights.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
