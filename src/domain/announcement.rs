@@ -2,11 +2,9 @@
 
 use super::id::{AccountId, LessonId};
 
-/// Kind of an announcement that tells a stream to work out its topics anew; never sent to a client.
-pub const TOPICS_CHANGED: &str = "topics_changed";
-
-/// Kind of an announcement that ends a stream, because its account may have lost access; never
-/// sent to a client.
+/// Kind of an announcement that ends the streams of its account, because its roles, its topics or
+/// its right to be here changed; never sent to a client. A client that may stay comes back at once
+/// and resumes with what holds now.
 pub const ACCESS_CHANGED: &str = "access_changed";
 
 /// A group of people, by name: at most 80 bytes.
@@ -53,6 +51,17 @@ pub struct Announcement {
     pub kind: &'static str,
     /// JSON.
     pub payload: String,
+}
+
+impl Announcement {
+    /// Ends the account's streams: write it with every change of its roles or topics.
+    pub fn access_changed(account: AccountId) -> Self {
+        Self {
+            audience: Audience::Account(account),
+            kind: ACCESS_CHANGED,
+            payload: "{}".to_owned(),
+        }
+    }
 }
 
 /// An announcement with its place in the order of announcing.

@@ -43,9 +43,9 @@ pub enum AuditFact {
     PasswordChanged { account: AccountId },
     /// Somebody else's password was set.
     PasswordReset { by: AccountId, account: AccountId },
-    /// A person was added.
+    /// A person was added; by nobody when it was done on the server's own command line.
     PersonAdded {
-        by: AccountId,
+        by: Option<AccountId>,
         person: PersonId,
         unit: UnitId,
         account: Option<AccountId>,
@@ -62,7 +62,7 @@ pub enum AuditFact {
     AccountEnabled { by: AccountId, account: AccountId },
     /// A role was given.
     RoleGranted {
-        by: AccountId,
+        by: Option<AccountId>,
         account: AccountId,
         role: Role,
         unit: UnitId,
@@ -76,7 +76,7 @@ pub enum AuditFact {
     },
     /// A unit was added.
     UnitAdded {
-        by: AccountId,
+        by: Option<AccountId>,
         unit: UnitId,
         parent: UnitId,
     },
@@ -85,21 +85,21 @@ pub enum AuditFact {
 }
 
 impl AuditFact {
-    /// The account that acted; none when nobody was signed in.
+    /// The account that acted; none when nobody was signed in (or it was done on the machine).
     pub fn actor(&self) -> Option<AccountId> {
         match self {
             Self::SignedIn { account, .. }
             | Self::SignedOut { account, .. }
             | Self::PasswordChanged { account } => Some(*account),
             Self::SignInFailed { .. } | Self::RefreshTokenReused { .. } => None,
+            Self::PersonAdded { by, .. }
+            | Self::RoleGranted { by, .. }
+            | Self::UnitAdded { by, .. } => *by,
             Self::PasswordReset { by, .. }
-            | Self::PersonAdded { by, .. }
             | Self::PersonChanged { by, .. }
             | Self::AccountDisabled { by, .. }
             | Self::AccountEnabled { by, .. }
-            | Self::RoleGranted { by, .. }
             | Self::RoleRevoked { by, .. }
-            | Self::UnitAdded { by, .. }
             | Self::UnitChanged { by, .. } => Some(*by),
         }
     }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::actor::RoleGrant;
+use super::actor::{Role, RoleGrant};
 use super::id::{AccountId, PersonId};
 use super::limits::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN, PERSON_NAME_CHARS_MAX};
 use super::refusal::{Refusal, RefusalKind};
@@ -121,6 +121,24 @@ pub fn check_new_password(password: &str, username: &str) -> Result<(), Refusal>
         "密码至少 8 个字符，最长 256 字节，且不能与用户名相同。",
         "A password has at least 8 characters, at most 256 bytes, and is not the username.",
     ))
+}
+
+/// Refuses to make somebody under supervision more than a learner.
+pub fn check_role(kind: PersonKind, role: Role) -> Result<(), Refusal> {
+    let legal = match kind {
+        PersonKind::Staff => true,
+        PersonKind::Subject => role == Role::Learner,
+    };
+    if legal { Ok(()) } else { Err(subject_role()) }
+}
+
+fn subject_role() -> Refusal {
+    Refusal::new(
+        RefusalKind::Conflict,
+        "person.subject_role",
+        "矫正对象只能担任学员角色。",
+        "A person under supervision can only be a learner.",
+    )
 }
 
 /// No such person, or none that the actor may know of.

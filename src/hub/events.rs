@@ -85,29 +85,32 @@ impl Events {
         })
     }
 
-    /// Hands an announcement to every stream of its audience.
+    /// Hands an announcement to every stream of its audience; [`ACCESS_CHANGED`] ends them instead.
     pub fn publish(&self, announced: &Arc<Announced>) {
         let mut registry = self.lock();
         let Some(followers) = registry.followers.get(&announced.audience) else {
             return;
         };
+        let ends = announced.kind == ACCESS_CHANGED;
+        let keeps_up = |id: &u64| match registry.streams.get(id) {
+            Some(stream) => !ends && stream.sender.try_send(announced.clone()).is_ok(),
+            None => false,
+        };
         let cut: Vec<u64> = followers
             .iter()
             .copied()
-            .filter(|id| match registry.streams.get(id) {
-                Some(stream) => stream.sender.try_send(announced.clone()).is_err(),
-                None => false,
-            })
+            .filter(|id| !keeps_up(id))
             .collect();
         for id in cut {
             registry.remove(id);
         }
-        if announced.kind == ACCESS_CHANGED {
-            let followers = registry.followers.get(&announced.audience).cloned();
-            for id in followers.unwrap_or_default() {
-                registry.remove(id);
-            }
-        }
+    }
+
+    /// Ends all streams: the server stops.
+    pub fn close(&self) {
+        let mut registry = self.lock();
+        registry.streams.clear();
+        registry.followers.clear();
     }
 
     /// Streams open now.
@@ -124,21 +127,6 @@ impl Subscription {
     /// The next announcement; none when the stream was cut.
     pub async fn next(&mut self) -> Option<Arc<Announced>> {
         self.receiver.recv().await
-    }
-
-    /// Follows these topics from now on, and no others.
-    pub fn set_topics(&self, topics: BTreeSet<Topic>) {
-        let mut registry = self.events.lock();
-        let Some(stream) = registry.streams.get_mut(&self.id) else {
-            return;
-        };
-        let before = std::mem::replace(&mut stream.topics, topics.clone());
-        for topic in before.difference(&topics) {
-            registry.unfollow(self.id, &Audience::Topic(topic.clone()));
-        }
-        for topic in topics.difference(&before) {
-            registry.follow(self.id, Audience::Topic(topic.clone()));
-        }
     }
 }
 
@@ -227,13 +215,8 @@ mod tests {
         let mut two = events.subscribe(account(2), BTreeSet::new()).unwrap();
         events.publish(&announced(1, Audience::Topic(topic("a"))));
         events.publish(&announced(2, Audience::Account(account(2))));
-        two.set_topics(BTreeSet::from([topic("a")]));
-        one.set_topics(BTreeSet::new());
-        events.publish(&announced(3, Audience::Topic(topic("a"))));
-        assert_eq!(
-            (waiting(&mut one), waiting(&mut two)),
-            (vec![1], vec![2, 3])
-        );
+        events.publish(&announced(3, Audience::Topic(topic("b"))));
+        assert_eq!((waiting(&mut one), waiting(&mut two)), (vec![1], vec![2]));
     }
 
     #[test]
@@ -262,7 +245,7 @@ mod tests {
         let mut last = Announced::clone(&announced(1, Audience::Account(account(1))));
         last.kind = ACCESS_CHANGED.to_owned();
         events.publish(&Arc::new(last));
-        assert_eq!(waiting(&mut stream), [1]);
+        assert_eq!(waiting(&mut stream), []);
         assert!(stream.receiver.is_closed());
         drop(stream);
         assert!(events.lock().followers.is_empty());

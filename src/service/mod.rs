@@ -1,9 +1,18 @@
 //! Use cases: load, decide, save with facts, announce. Everything they need is in [`Context`].
 
+pub mod audit;
+pub mod auth;
 pub mod call;
+pub mod demo;
+pub mod events;
 pub mod keys;
 pub mod ledger;
 pub mod outbox;
+pub mod password;
+pub mod people;
+pub mod setup;
+pub mod throttle;
+pub mod units;
 
 use std::sync::Arc;
 
@@ -33,8 +42,12 @@ pub struct Context {
     pub workers: Arc<dyn Workers>,
     /// Open event streams.
     pub events: Events,
+    /// Topics that actors follow.
+    pub topics: Arc<dyn events::Topics>,
     /// Rung after a commit that wrote announcements.
     pub announced: Arc<Notify>,
+    pub(crate) passwords: Arc<password::Passwords>,
+    pub(crate) throttle: Arc<throttle::Throttle>,
 }
 
 impl Context {
@@ -53,7 +66,10 @@ impl Context {
             keys,
             workers,
             events: Events::default(),
-            announced: Arc::new(Notify::new()),
+            topics: Arc::new(events::NoTopics),
+            announced: Arc::default(),
+            passwords: Arc::default(),
+            throttle: Arc::default(),
         }
     }
 

@@ -5,6 +5,7 @@
 pub mod account;
 pub mod constraint;
 pub mod ledger;
+pub mod names;
 pub mod outbox;
 pub mod person;
 pub mod role;

@@ -85,6 +85,18 @@ pub async fn find_by_code(db: &mut Connection, code: &str) -> Result<Option<Unit
     row.map(Row::into_unit).transpose()
 }
 
+/// The topmost unit: of the highest level, then the oldest.
+pub async fn topmost(db: &mut Connection) -> Result<Option<Unit>, Error> {
+    let row = sqlx::query_as!(
+        Row,
+        "select id, parent_id, level, code, name, path from unit \
+         order by level, created_at, id limit 1",
+    )
+    .fetch_optional(db)
+    .await?;
+    row.map(Row::into_unit).transpose()
+}
+
 /// The units with these tops and everything below them, parents first, at most 50,000.
 pub async fn subtrees(db: &mut Connection, tops: &[UnitId]) -> Result<Vec<Unit>, Error> {
     let tops: Vec<Uuid> = tops.iter().map(|id| id.0).collect();
