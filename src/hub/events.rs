@@ -245,7 +245,7 @@ mod tests {
         let mut last = Announced::clone(&announced(1, Audience::Account(account(1))));
         last.kind = ACCESS_CHANGED.to_owned();
         events.publish(&Arc::new(last));
-        assert_eq!(waiting(&mut stream), []);
+        assert!(waiting(&mut stream).is_empty());
         assert!(stream.receiver.is_closed());
         drop(stream);
         assert!(events.lock().followers.is_empty());

@@ -1,9 +1,8 @@
 //! The event stream of somebody signed in: what was missed, then what comes.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::pin::Pin;
 use std::sync::Arc;
-
-use futures_util::future::BoxFuture;
 
 use super::{Context, Error};
 use crate::domain::actor::Actor;
@@ -14,15 +13,14 @@ use crate::store;
 /// Announcements replayed at most; a client that missed more loads everything anew.
 pub const REPLAY_MAX: u32 = 1_000;
 
+/// The topics that somebody follows, to be looked up.
+pub type Following<'a> = Pin<Box<dyn Future<Output = Result<BTreeSet<Topic>, Error>> + Send + 'a>>;
+
 /// Says which topics an actor follows.
 pub trait Topics: Send + Sync {
     /// The topics as of now; asked when a stream opens. Whatever changes them announces
     /// [`ACCESS_CHANGED`] to the account in the same transaction.
-    fn of<'a>(
-        &'a self,
-        context: &'a Context,
-        actor: &'a Actor,
-    ) -> BoxFuture<'a, Result<BTreeSet<Topic>, Error>>;
+    fn of<'a>(&'a self, context: &'a Context, actor: &'a Actor) -> Following<'a>;
 }
 
 /// Nobody follows anything.
@@ -30,11 +28,7 @@ pub trait Topics: Send + Sync {
 pub struct NoTopics;
 
 impl Topics for NoTopics {
-    fn of<'a>(
-        &'a self,
-        _: &'a Context,
-        _: &'a Actor,
-    ) -> BoxFuture<'a, Result<BTreeSet<Topic>, Error>> {
+    fn of<'a>(&'a self, _: &'a Context, _: &'a Actor) -> Following<'a> {
         Box::pin(async { Ok(BTreeSet::new()) })
     }
 }
