@@ -1,8 +1,154 @@
 //! The command line.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Runs the command named on the command line.
+use clap::{Args, Parser, Subcommand};
+
+use crate::domain::entropy::Clock;
+use crate::service::ledger;
+use crate::shell::clock::SystemClock;
+use crate::shell::config::{Config, Refused};
+use crate::shell::doctor::{self, Verdict};
+use crate::shell::foundation::{self, Foundation};
+
+/// What every command answers.
+type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "mingtang",
+    version,
+    about = "Mingtang (明堂): a server for video classrooms"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Works on the ledger of evidence
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Looks at what a server needs, and says how to mend what is missing
+    Doctor(Options),
+}
+
+#[derive(Debug, Subcommand)]
+enum LedgerCommand {
+    /// Checks every hash, link and signature, and says where one breaks
+    Verify(Options),
+}
+
+/// Options that are keys of the configuration; docs/configuration.md describes all of them.
+#[derive(Args, Debug, Default)]
+struct Options {
+    /// Reads this file instead of mingtang.toml in the data directory
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where database, keys and certificates live
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Uses this Postgres instead of a private one
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+    /// Where HTTP is served
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<String>,
+    /// UDP port of audio and video
+    #[arg(long, value_name = "PORT")]
+    media_port: Option<String>,
+    /// HTTPS: off, self-signed, or CERTIFICATE,KEY (PEM files)
+    #[arg(long, value_name = "TLS")]
+    tls: Option<String>,
+    /// Serves demo data to this machine
+    #[arg(long)]
+    demo: bool,
+}
+
+impl Options {
+    fn config(self) -> Result<Config, Refused> {
+        let given = [
+            ("data_dir", self.data_dir),
+            ("database_url", self.database_url),
+            ("listen", self.listen),
+            ("media_port", self.media_port),
+            ("tls", self.tls),
+            ("demo", self.demo.then(|| "true".to_owned())),
+        ];
+        let given = given
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)))
+            .collect();
+        Config::load(self.config.as_deref(), given)
+    }
+}
+
+/// Runs the command named on the command line. The exit code is 0 when all is well, 1 when
+/// something is not as it should be, 2 when the command line is wrong.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("mingtang: cannot start threads: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli.command)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("mingtang: {}", foundation::whole(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Outcome {
+    match command {
+        Command::Ledger(LedgerCommand::Verify(options)) => verify(&options.config()?).await,
+        Command::Doctor(options) => examine(&options.config()?).await,
+    }
+}
+
+async fn verify(config: &Config) -> Outcome {
+    let foundation = Foundation::beside(config).await?;
+    let report = ledger::verify(&foundation.context).await;
+    foundation.close().await;
+    let report = report?;
+    for finding in &report.findings {
+        println!("{finding}");
+    }
+    let counts = format!(
+        "{} facts in {} streams, {} signed checkpoints",
+        report.facts, report.streams, report.checkpoints
+    );
+    if report.is_sound() {
+        println!("The ledger is sound: {counts}.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!(
+        "The ledger is NOT sound: {} differences ({counts}).",
+        report.findings.len()
+    );
+    Ok(ExitCode::FAILURE)
+}
+
+async fn examine(config: &Config) -> Outcome {
+    let findings = doctor::examine(config, SystemClock.now()).await;
+    for finding in &findings {
+        println!("{finding}");
+    }
+    let must_mend = findings
+        .iter()
+        .any(|finding| finding.verdict == Verdict::Mend);
+    Ok(if must_mend {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }

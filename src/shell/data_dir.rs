@@ -32,7 +32,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The directory or its lock file cannot be made or opened.
-    #[error("cannot use the data directory {path}: {source}")]
+    #[error("cannot use the data directory {path}")]
     Io {
         /// The directory or file.
         path: PathBuf,
@@ -70,6 +70,15 @@ impl DataDir {
         }
         write_pid(&mut lock).map_err(io)?;
         Ok(Self { path, _lock: lock })
+    }
+
+    /// The process in charge of a directory, if there is one. Changes nothing.
+    pub fn holder(path: &Path) -> Option<String> {
+        let mut lock = File::open(path.join(LOCK_FILE)).ok()?;
+        match lock.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(read_pid(&mut lock)),
+            Ok(()) | Err(TryLockError::Error(_)) => None,
+        }
     }
 
     /// Its absolute path.

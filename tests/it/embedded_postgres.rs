@@ -1,6 +1,8 @@
 //! The private Postgres: made once, kept over restarts, and whole after every kind of death.
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -71,6 +73,16 @@ async fn a_path_too_long_for_a_socket_is_reached_all_the_same() {
     postgres.stop();
 }
 
+#[tokio::test]
+async fn a_cluster_may_lie_below_a_directory_that_its_user_cannot_enter() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let private = Permissions::from_mode(0o700);
+    std::fs::set_permissions(folder.path(), private).expect("it is ours");
+    let postgres = start(folder.path());
+    execute(postgres.url(), "select 1").await;
+    postgres.stop();
+}
+
 #[test]
 fn a_second_server_on_a_data_directory_is_refused_with_the_first_ones_process() {
     let folder = tempfile::tempdir().expect("a directory");
@@ -78,7 +90,9 @@ fn a_second_server_on_a_data_directory_is_refused_with_the_first_ones_process() 
     let refusal = DataDir::take(folder.path()).expect_err("the second does not");
     assert!(matches!(&refusal, Error::InUse { pid, .. } if *pid == std::process::id().to_string()));
     assert!(refusal.to_string().contains("--data-dir"), "{refusal}");
+    assert!(DataDir::holder(folder.path()).is_some());
     drop(first);
+    assert!(DataDir::holder(folder.path()).is_none());
     DataDir::take(folder.path()).expect("after the first it is free");
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -12,9 +12,6 @@ use super::programs::Programs;
 use super::{Error, NAME};
 use crate::shell::data_dir::create_private;
 
-/// How a program names the cluster: its working directory, by an absolute path that needs no right
-/// to enter the directories above it.
-pub(super) const CLUSTER: &str = "/proc/self/cwd";
 /// Bytes of a failed program's output that an error shows.
 const OUTPUT_BYTES_MAX: usize = 2_000;
 
@@ -66,24 +63,28 @@ impl Owner {
         Ok(())
     }
 
-    /// A command in a directory, as this owner. It has a session of its own, so that a terminal's
-    /// Ctrl-C is ours alone to handle, and is told to stop when the thread that starts it dies.
-    pub(super) fn command(self, program: &Path, folder: File) -> Command {
+    /// A command that works on a cluster, as this owner. It knows the cluster as a directory that
+    /// it inherits open, which needs no right to enter the directories above. It has a session of
+    /// its own, so that a terminal's Ctrl-C is ours alone to handle, and is told to stop when the
+    /// thread that starts it dies.
+    pub(super) fn command(self, program: &Path, cluster: File) -> Command {
         let mut command = Command::new(program);
         command
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("LC_ALL", "C.UTF-8")
             .env("HOME", "/");
+        command
+            .env("PGDATA", format!("/proc/self/fd/{}", cluster.as_raw_fd()))
+            .current_dir("/");
         if let Self::Other { uid, gid } = self {
             command.uid(uid).gid(gid);
         }
-        let folder = OwnedFd::from(folder);
         // SAFETY: between fork and exec only calls that are safe in a signal handler are made.
         // They come after the change of user, which would undo the last of them.
         unsafe {
             command.pre_exec(move || {
-                if libc::fchdir(folder.as_raw_fd()) != 0
+                if libc::fcntl(cluster.as_raw_fd(), libc::F_SETFD, 0) != 0
                     || libc::setsid() < 0
                     || libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGINT) != 0
                 {
@@ -125,12 +126,12 @@ pub(super) fn create_if_missing(
     let open = || File::open(&unfinished).map_err(Error::io("open the new cluster"));
 
     let mut initdb = owner.command(&programs.initdb(), open()?);
-    initdb.args(["-D", CLUSTER, "-U", NAME, "--auth=trust", "--encoding=UTF8"]);
+    initdb.args(["-U", NAME, "--auth=trust", "--encoding=UTF8"]);
     initdb.args(["--locale=C.UTF-8", "--no-instructions"]);
     run("initdb", initdb, b"")?;
 
     let mut single = owner.command(&programs.postgres(), open()?);
-    single.args(["--single", "-D", CLUSTER, "postgres"]);
+    single.args(["--single", "postgres"]);
     run(
         "postgres --single",
         single,

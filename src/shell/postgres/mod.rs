@@ -1,9 +1,8 @@
 //! The private Postgres of a server without `database_url`: made, started, kept and stopped here.
 //!
 //! Its programs are the machine's. It answers on a socket in its own directory, which nobody else
-//! may enter, so it asks for no password. It runs with its directory as working directory and knows
-//! that only as `/proc/self/cwd`: so it may lie below directories that its user must not enter,
-//! such as root's home.
+//! may enter, so it asks for no password. Its programs get their directory open, by inheritance: so
+//! it may lie below directories that their user must not enter, such as root's home.
 
 mod cluster;
 mod programs;
@@ -77,7 +76,7 @@ pub enum Error {
         output: String,
     },
     /// Files, processes.
-    #[error("cannot {doing}: {source}")]
+    #[error("cannot {doing}")]
     Io {
         /// What was being done.
         doing: String,

@@ -13,9 +13,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::Error;
-use super::cluster::{CLUSTER, Owner};
+use super::cluster::Owner;
 use super::programs::Programs;
 use super::remains::{self, PID_FILE};
+use crate::shell::foundation::whole;
 
 /// How long a start may take; after a crash the log is replayed first.
 const START_MAX: Duration = Duration::from_secs(120);
@@ -154,7 +155,7 @@ fn keep(start: &Start, shared: &Shared, tell: &mpsc::SyncSender<Result<(), Error
                     drop(tell.send(Err(error)));
                     return;
                 }
-                None => error.to_string(),
+                None => whole(&error),
             },
         };
         shared.pid.store(0, Ordering::SeqCst);
@@ -164,7 +165,10 @@ fn keep(start: &Start, shared: &Shared, tell: &mpsc::SyncSender<Result<(), Error
         tracing::error!(outcome, "Postgres ended by itself and is started again");
         std::thread::sleep(RESTART_PAUSE);
         if let Err(error) = remains::clear(&start.cluster) {
-            tracing::error!(%error, "the remains of Postgres cannot be cleared");
+            tracing::error!(
+                error = whole(&error),
+                "the remains of Postgres cannot be cleared"
+            );
         }
     }
 }
@@ -179,7 +183,6 @@ impl Start {
             .try_clone()
             .map_err(Error::io(format!("open {LOG_FILE}")))?;
         let mut command = self.owner.command(&self.program, folder);
-        command.args(["-D", CLUSTER]);
         let connections = self.connections_max + CONNECTIONS_SPARE;
         for setting in [
             "listen_addresses=",
