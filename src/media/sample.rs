@@ -1,5 +1,8 @@
 //! Made-up input for the tests of this layer: seeded chance and packets.
 
+use super::rtp::{HEADER_BYTES, write_header};
+use super::transport::srtp::{MasterKeys, Profile, Srtp};
+
 /// A seeded generator (splitmix64): the same seed gives the same test.
 pub(crate) struct Chance(u64);
 
@@ -26,4 +29,42 @@ impl Chance {
         let len = self.below(len_max + 1);
         (0..len).map(|_| self.next() as u8).collect()
     }
+}
+
+/// Both ends of an encrypted connection: ours, and the client's.
+pub(crate) fn connection(seed: u8) -> (Srtp, Srtp) {
+    let profile = Profile::Gcm;
+    let material: Vec<u8> = (0..profile.keying_material_bytes())
+        .map(|at| (at as u8).wrapping_mul(7) ^ seed)
+        .collect();
+    let end = |we_are_client| {
+        let provider = rtc::crypto::default_provider().unwrap();
+        let keys = MasterKeys::split(profile, &material, we_are_client).unwrap();
+        Srtp::new(provider, &keys).unwrap()
+    };
+    (end(false), end(true))
+}
+
+/// A VP8 payload with a 15-bit picture id and a base layer index.
+pub(crate) fn vp8(key: bool, picture: u16, base_layer: u8) -> Vec<u8> {
+    let picture = (picture | 0x8000).to_be_bytes();
+    vec![
+        0x90,
+        0xe0,
+        picture[0],
+        picture[1],
+        base_layer,
+        0x20,
+        if key { 0x10 } else { 0x11 },
+        7,
+        7,
+    ]
+}
+
+/// A packet without extension.
+pub(crate) fn rtp(payload_type: u8, sequence: u16, timestamp: u32, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0; HEADER_BYTES];
+    write_header(&mut bytes, false, payload_type, sequence, timestamp, 77);
+    bytes.extend_from_slice(payload);
+    bytes
 }

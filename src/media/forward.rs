@@ -1,0 +1,248 @@
+//! Sources and legs of one shard: what comes in is remembered once, and copied to every leg when
+//! the thread has room to send.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+
+use super::batch::SendBatch;
+use super::command::LegConfig;
+use super::leg::{LEG_OVERHEAD_BYTES, Leg};
+use super::slab::Slab;
+use super::source::Source;
+use super::transport::srtp::Sealer;
+use crate::domain::id::{LegId, SourceId};
+
+/// Retransmissions that wait; further requests are ignored, and subscribers ask again.
+const RESENDS_MAX: usize = 4096;
+
+/// Legs of one source.
+pub const LEGS_MAX: usize = 10_000;
+
+/// See the module.
+#[derive(Default)]
+pub struct Forwarding {
+    sources: Slab<Source>,
+    by_source: HashMap<SourceId, usize>,
+    by_leg: HashMap<LegId, LegPlace>,
+    dirty: Vec<usize>,
+    cursor: Cursor,
+    resends: VecDeque<(LegId, u64)>,
+}
+
+/// Where a leg is: its source's place, and its own among the source's legs.
+#[derive(Clone, Copy)]
+struct LegPlace {
+    source: usize,
+    leg: usize,
+}
+
+/// How far fan-out came in the first source that has something.
+#[derive(Clone, Copy, Default)]
+struct Cursor {
+    leg: usize,
+    packet: usize,
+}
+
+impl Forwarding {
+    /// Adds a source; its place. A source of the same id is replaced.
+    pub fn add_source(&mut self, source: Source) -> usize {
+        self.remove_source(source.id);
+        let id = source.id;
+        let place = self.sources.insert(source);
+        self.by_source.insert(id, place);
+        place
+    }
+
+    /// Removes a source with all its legs and returns it.
+    pub fn remove_source(&mut self, id: SourceId) -> Option<Source> {
+        let place = self.by_source.remove(&id)?;
+        if self.dirty.first() == Some(&place) {
+            self.cursor = Cursor::default();
+        }
+        self.dirty.retain(|dirty| *dirty != place);
+        let source = self.sources.remove(place)?;
+        for leg in &source.legs {
+            self.by_leg.remove(&leg.id());
+        }
+        Some(source)
+    }
+
+    /// Adds a leg of a transport to a source; `None` when there is no such source, or it has
+    /// [`LEGS_MAX`] legs. A leg of the same id is replaced.
+    pub fn add_leg(&mut self, config: &LegConfig, transport: usize) -> Option<&mut Source> {
+        self.remove_leg(config.leg);
+        let place = *self.by_source.get(&config.source)?;
+        let source = self.sources.get_mut(place)?;
+        if source.legs.len() >= LEGS_MAX {
+            return None;
+        }
+        let leg = source.legs.len();
+        source.legs.push(Leg::new(config, transport, source.kind));
+        self.by_leg
+            .insert(config.leg, LegPlace { source: place, leg });
+        Some(source)
+    }
+
+    /// Removes a leg and returns it.
+    pub fn remove_leg(&mut self, id: LegId) -> Option<Leg> {
+        let place = self.by_leg.remove(&id)?;
+        let source = self.sources.get_mut(place.source)?;
+        if place.leg >= source.legs.len() {
+            return None;
+        }
+        let removed = source.legs.swap_remove(place.leg);
+        if let Some(moved) = source.legs.get(place.leg) {
+            self.by_leg.insert(moved.id(), place);
+        }
+        Some(removed)
+    }
+
+    /// A leg with its source, and its place there.
+    pub fn leg_mut(&mut self, id: LegId) -> Option<(&mut Source, usize)> {
+        let place = *self.by_leg.get(&id)?;
+        Some((self.sources.get_mut(place.source)?, place.leg))
+    }
+
+    /// The place of a source.
+    pub fn place(&self, id: SourceId) -> Option<usize> {
+        self.by_source.get(&id).copied()
+    }
+
+    /// The source at a place.
+    pub fn source_mut(&mut self, place: usize) -> Option<&mut Source> {
+        self.sources.get_mut(place)
+    }
+
+    /// The source at a place.
+    pub fn source(&self, place: usize) -> Option<&Source> {
+        self.sources.get(place)
+    }
+
+    /// All sources.
+    pub fn sources_mut(&mut self) -> impl Iterator<Item = &mut Source> {
+        self.sources.iter_mut()
+    }
+
+    /// Sources and legs that exist.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.by_source.len(), self.by_leg.len())
+    }
+
+    /// Notes that a source has pending packets.
+    pub fn mark(&mut self, place: usize) {
+        if !self.dirty.contains(&place) {
+            self.dirty.push(place);
+        }
+    }
+
+    /// Lets a leg's packets flow.
+    pub fn open_leg(&mut self, id: LegId, to: SocketAddr, sealer: impl Fn(u32) -> Option<Sealer>) {
+        if let Some((source, place)) = self.leg_mut(id) {
+            source.legs[place].open(to, sealer);
+            source.choose_encoding(place);
+        }
+    }
+
+    /// A leg's client is reached elsewhere.
+    pub fn move_leg(&mut self, id: LegId, to: SocketAddr) {
+        if let Some((source, place)) = self.leg_mut(id) {
+            source.legs[place].move_to(to);
+        }
+    }
+
+    /// Queues a retransmission of the packet that was sent under a number.
+    pub fn queue_resend(&mut self, leg: LegId, number: u64) {
+        if self.resends.len() < RESENDS_MAX {
+            self.resends.push_back((leg, number));
+        }
+    }
+
+    /// Something waits for [`Self::fill`].
+    pub fn is_waiting(&self) -> bool {
+        !self.dirty.is_empty() || !self.resends.is_empty()
+    }
+
+    /// Writes and seals what waits, until the batch is full: true when more waits.
+    pub fn fill(&mut self, batch: &mut SendBatch) -> bool {
+        while let Some(&(leg, number)) = self.resends.front() {
+            if !self.resend(leg, number, batch) {
+                return true;
+            }
+            self.resends.pop_front();
+        }
+        while let Some(&place) = self.dirty.first() {
+            if let Some(source) = self.sources.get_mut(place) {
+                if !fan_out(source, &mut self.cursor, batch) {
+                    return true;
+                }
+                source.pending.clear();
+            }
+            self.cursor = Cursor::default();
+            self.dirty.swap_remove(0);
+        }
+        false
+    }
+
+    /// False when the batch is full.
+    fn resend(&mut self, leg: LegId, number: u64, batch: &mut SendBatch) -> bool {
+        let Some((source, place)) = self.leg_mut(leg) else {
+            return true;
+        };
+        let Source {
+            encodings, legs, ..
+        } = source;
+        let leg = &mut legs[place];
+        let Some(span) = leg.find_span(number).filter(|_| leg.is_open()) else {
+            return true;
+        };
+        let found = span.incoming(number).and_then(|number| {
+            encodings
+                .get(usize::from(span.encoding))?
+                .remembered(span.epoch, number)
+        });
+        let Some((packet, payload)) = found else {
+            return true;
+        };
+        let Some(room) = batch.room(payload.len() + LEG_OVERHEAD_BYTES) else {
+            return false;
+        };
+        if let Some(len) = leg.resend(number, &span, packet, payload, room) {
+            batch.commit(leg.destination(), len);
+        }
+        true
+    }
+}
+
+/// Copies a source's pending packets to its legs, leg by leg, so that packets of one destination
+/// lie together; false when the batch is full and `cursor` tells where to go on.
+fn fan_out(source: &mut Source, cursor: &mut Cursor, batch: &mut SendBatch) -> bool {
+    let Source {
+        encodings,
+        legs,
+        pending,
+        ..
+    } = source;
+    while let Some(leg) = legs.get_mut(cursor.leg) {
+        while leg.is_open()
+            && let Some(arrival) = pending.get(cursor.packet)
+        {
+            let encoding = encodings.get(usize::from(arrival.encoding));
+            let found = encoding.and_then(|e| e.remembered(arrival.epoch, arrival.number));
+            if let Some((packet, payload)) = found {
+                let Some(room) = batch.room(payload.len() + LEG_OVERHEAD_BYTES) else {
+                    return false;
+                };
+                if let Some(len) = leg.forward(arrival, packet, payload, room) {
+                    batch.commit(leg.destination(), len);
+                }
+            }
+            cursor.packet += 1;
+        }
+        cursor.packet = 0;
+        cursor.leg += 1;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests;

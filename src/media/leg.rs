@@ -1,0 +1,408 @@
+//! One subscriber's copy of a source: which packets it takes, and under which numbers.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::command::{LegConfig, MediaKind};
+use super::report::media_time;
+use super::rewrite::{Format, Formats, Head, Pictures, Span, write};
+use super::ring::Packet;
+use super::rtcp::{ReportBlock, SenderInfo};
+use super::sequence::nearest;
+use super::transport::srtp::{SEAL_OVERHEAD_BYTES_MAX, Sealer};
+use crate::domain::id::LegId;
+
+/// Most that a leg adds to a payload, bytes: header, original number, seal.
+pub const LEG_OVERHEAD_BYTES: usize = super::rtp::HEADER_BYTES + 2 + SEAL_OVERHEAD_BYTES_MAX;
+
+/// Retransmissions of one leg in a second; further requests of that second are ignored.
+pub const RESENDS_PER_SECOND: u32 = 400;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A packet that came in, as fan-out sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// Index of the source's encoding.
+    pub encoding: u8,
+    /// Which of the streams that followed each other in that encoding.
+    pub epoch: u32,
+    /// Its number as forwarded.
+    pub number: u64,
+    /// When it came.
+    pub at: Instant,
+}
+
+/// Counters of a leg; all grow only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LegCounts {
+    /// Packets sent, retransmissions left out.
+    pub packets: u64,
+    /// Their payload bytes.
+    pub octets: u64,
+    /// Packets that the subscriber's reports acknowledge.
+    pub delivered: u64,
+}
+
+/// See the module.
+pub struct Leg {
+    id: LegId,
+    transport: usize,
+    kind: MediaKind,
+    destination: SocketAddr,
+    sealer: Option<Sealer>,
+    formats: Formats,
+    span: Option<Span>,
+    previous: Option<Span>,
+    next_out: u64,
+    first_out: u64,
+    last: Option<LastSent>,
+    paused: bool,
+    highest: u8,
+    wanted: u8,
+    ssrc: u32,
+    counts: LegCounts,
+    repair: Option<Repair>,
+    resends: u32,
+    resends_since: Option<Instant>,
+}
+
+/// The newest packet of a leg.
+#[derive(Clone, Copy)]
+struct LastSent {
+    at: Instant,
+    timestamp: u32,
+    pictures: Pictures,
+}
+
+/// The retransmission stream of a leg (RFC 4588).
+struct Repair {
+    ssrc: u32,
+    sealer: Option<Sealer>,
+    next_out: u64,
+}
+
+impl Leg {
+    /// A leg to the client at a place in the shard's table; it sends nothing before [`Self::open`].
+    pub fn new(config: &LegConfig, transport: usize, kind: MediaKind) -> Self {
+        let first_out = first_number(config.ssrc);
+        Self {
+            id: config.leg,
+            transport,
+            kind,
+            destination: SocketAddr::from(([0, 0, 0, 0], 0)),
+            sealer: None,
+            formats: Formats::new(&config.codecs),
+            span: None,
+            previous: None,
+            next_out: first_out,
+            first_out,
+            last: None,
+            paused: config.paused,
+            highest: config.encoding,
+            wanted: config.encoding,
+            ssrc: config.ssrc,
+            counts: LegCounts::default(),
+            repair: config.rtx_ssrc.map(|ssrc| Repair {
+                ssrc,
+                sealer: None,
+                next_out: first_number(ssrc),
+            }),
+            resends: 0,
+            resends_since: None,
+        }
+    }
+
+    /// Lets packets flow: the client is connected. `sealer` makes one for an SSRC.
+    pub fn open(&mut self, to: SocketAddr, sealer: impl Fn(u32) -> Option<Sealer>) {
+        self.destination = to;
+        self.sealer = sealer(self.ssrc);
+        if let Some(repair) = &mut self.repair {
+            repair.sealer = sealer(repair.ssrc);
+        }
+    }
+
+    /// The client is reached elsewhere now.
+    pub fn move_to(&mut self, to: SocketAddr) {
+        self.destination = to;
+    }
+
+    /// Its id.
+    pub fn id(&self) -> LegId {
+        self.id
+    }
+
+    /// Place of the client in the shard's table.
+    pub fn transport(&self) -> usize {
+        self.transport
+    }
+
+    /// Where packets go.
+    pub fn destination(&self) -> SocketAddr {
+        self.destination
+    }
+
+    /// The client is connected.
+    pub fn is_open(&self) -> bool {
+        self.sealer.is_some()
+    }
+
+    /// Holds the leg back, or lets it begin a new span.
+    pub fn pause(&mut self, paused: bool) {
+        if paused && let Some(ended) = self.span.take() {
+            self.previous = Some(ended);
+        }
+        self.paused = paused;
+    }
+
+    /// Another stream follows in an encoding: the leg goes on with it from a key frame.
+    pub fn restart(&mut self, encoding: u8) {
+        if let Some(ended) = self.span.take_if(|span| span.encoding == encoding) {
+            self.previous = Some(ended);
+        }
+    }
+
+    /// Sets the highest encoding that is wanted.
+    pub fn select(&mut self, highest: u8) {
+        self.highest = highest;
+    }
+
+    /// The highest encoding that is wanted.
+    pub fn highest(&self) -> u8 {
+        self.highest
+    }
+
+    /// Names the encoding to go to at its next key frame; true when the leg waits for one.
+    pub fn want(&mut self, encoding: u8) -> bool {
+        self.wanted = encoding;
+        self.waits_for() == Some(encoding)
+    }
+
+    /// The encoding whose key frame the leg waits for.
+    pub fn waits_for(&self) -> Option<u8> {
+        let there = self.span.is_some_and(|span| span.encoding == self.wanted);
+        let waits = self.kind == MediaKind::Video && self.is_open() && !self.paused && !there;
+        waits.then_some(self.wanted)
+    }
+
+    /// The encoding that a subscriber's key frame request is about.
+    pub fn shown(&self) -> u8 {
+        self.span.map_or(self.wanted, |span| span.encoding)
+    }
+
+    /// A wish to see a key frame is pointless while the leg is held back.
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Writes and seals a packet, if the leg takes it, and returns the datagram's length.
+    ///
+    /// `room` has at least the payload's length and [`LEG_OVERHEAD_BYTES`].
+    pub fn forward(
+        &mut self,
+        arrival: &Arrival,
+        packet: &Packet,
+        payload: &[u8],
+        room: &mut [u8],
+    ) -> Option<usize> {
+        let format = self.formats.of(packet.codec)?;
+        let span = self.span_of(arrival, packet, payload)?;
+        let number = span.outgoing(packet.number)?;
+        let head = Head {
+            payload_type: format.payload_type,
+            ssrc: self.ssrc,
+            number,
+            prefix: &[],
+        };
+        let len = write(room, &span, packet, payload, &format, &head)?;
+        if number >= self.next_out {
+            self.next_out = number + 1;
+            self.last = Some(LastSent {
+                at: arrival.at,
+                timestamp: packet.timestamp.wrapping_add(span.timestamp_offset),
+                pictures: Pictures::read(packet, &room[super::rtp::HEADER_BYTES..len]),
+            });
+        }
+        self.counts.packets += 1;
+        self.counts.octets += (len - super::rtp::HEADER_BYTES) as u64;
+        self.sealer
+            .as_mut()?
+            .seal(number, room, super::rtp::HEADER_BYTES, len)
+    }
+
+    /// The span a packet belongs to; a packet that a decoder can start with may begin one.
+    fn span_of(&mut self, arrival: &Arrival, packet: &Packet, payload: &[u8]) -> Option<Span> {
+        if let Some(span) = self.span
+            && span.encoding == arrival.encoding
+            && span.epoch == arrival.epoch
+        {
+            return Some(span);
+        }
+        if self.paused || arrival.encoding != self.wanted || !packet.insight.entry {
+            return None;
+        }
+        let span = self.begin(arrival, packet, payload);
+        if let Some(ended) = self.span.replace(span) {
+            self.previous = Some(ended);
+        }
+        Some(span)
+    }
+
+    /// The first packet of a span gets the next number, picture and moment of the leg.
+    fn begin(&self, arrival: &Arrival, packet: &Packet, payload: &[u8]) -> Span {
+        let mut span = Span {
+            encoding: arrival.encoding,
+            epoch: arrival.epoch,
+            first_in: packet.number,
+            first_out: self.next_out,
+            timestamp_offset: 0,
+            picture_offset: 0,
+            base_layer_offset: 0,
+        };
+        let Some(last) = self.last else {
+            return span;
+        };
+        let before = self.span.or(self.previous);
+        let same = before.filter(|b| b.encoding == span.encoding && b.epoch == span.epoch);
+        span.timestamp_offset = same.map_or_else(
+            || {
+                let passed = arrival.at.saturating_duration_since(last.at);
+                let ticks = media_time(passed, packet.codec.clock_rate_hz()).max(1);
+                last.timestamp
+                    .wrapping_add(ticks)
+                    .wrapping_sub(packet.timestamp)
+            },
+            |span| span.timestamp_offset,
+        );
+        let pictures = Pictures::read(packet, payload);
+        let next = last.pictures.picture.wrapping_add(1);
+        span.picture_offset = next.wrapping_sub(pictures.picture);
+        let next = last.pictures.base_layer.wrapping_add(1);
+        span.base_layer_offset = next.wrapping_sub(pictures.base_layer);
+        span
+    }
+
+    /// Finds the packet that a subscriber asks for; `None` when it was never sent, is two spans
+    /// old, or [`RESENDS_PER_SECOND`] is reached.
+    pub fn asked_again(&mut self, now: Instant, sequence: u16) -> Option<u64> {
+        let number = nearest(self.next_out.saturating_sub(1), sequence);
+        if number >= self.next_out || self.find_span(number).is_none() {
+            return None;
+        }
+        if self.resends_since.is_none_or(|since| now >= since + SECOND) {
+            self.resends_since = Some(now);
+            self.resends = 0;
+        }
+        self.resends += 1;
+        (self.resends <= RESENDS_PER_SECOND).then_some(number)
+    }
+
+    /// The span of a number that was sent.
+    pub fn find_span(&self, number: u64) -> Option<Span> {
+        let holds = |span: &Span| number >= span.first_out;
+        self.span.filter(holds).or(self.previous.filter(holds))
+    }
+
+    /// Writes and seals a retransmission of a packet that was sent under `number`: on the
+    /// retransmission stream where there is one, else the very same bytes again.
+    pub fn resend(
+        &mut self,
+        number: u64,
+        span: &Span,
+        packet: &Packet,
+        payload: &[u8],
+        room: &mut [u8],
+    ) -> Option<usize> {
+        let format = self.formats.of(packet.codec)?;
+        if let (Some(repair), Some(payload_type)) = (&mut self.repair, format.rtx_payload_type) {
+            return repair.resend(number, payload_type, span, packet, payload, &format, room);
+        }
+        let head = Head {
+            payload_type: format.payload_type,
+            ssrc: self.ssrc,
+            number,
+            prefix: &[],
+        };
+        let len = write(room, span, packet, payload, &format, &head)?;
+        self.sealer
+            .as_mut()?
+            .seal(number, room, super::rtp::HEADER_BYTES, len)
+    }
+
+    /// A sender report, given the media time of an encoding; `None` before the first packet.
+    pub fn sender_report(
+        &self,
+        ntp: u64,
+        media_now: impl Fn(&Span) -> Option<u32>,
+    ) -> Option<SenderInfo> {
+        let span = self.span?;
+        Some(SenderInfo {
+            ssrc: self.ssrc,
+            ntp,
+            timestamp: media_now(&span)?.wrapping_add(span.timestamp_offset),
+            packets: self.counts.packets as u32,
+            octets: self.counts.octets as u32,
+        })
+    }
+
+    /// Takes the subscriber's report on this leg.
+    pub fn report(&mut self, block: &ReportBlock) {
+        let highest = nearest_32(self.next_out.saturating_sub(1), block.highest);
+        let expected = (highest + 1).saturating_sub(self.first_out);
+        let lost = u64::try_from(block.lost).unwrap_or(0);
+        let delivered = expected.min(self.counts.packets).saturating_sub(lost);
+        self.counts.delivered = self.counts.delivered.max(delivered);
+    }
+
+    /// Its SSRC.
+    pub fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// Its counters.
+    pub fn counts(&self) -> LegCounts {
+        self.counts
+    }
+}
+
+impl Repair {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one packet and its place in two streams"
+    )]
+    fn resend(
+        &mut self,
+        number: u64,
+        payload_type: u8,
+        span: &Span,
+        packet: &Packet,
+        payload: &[u8],
+        format: &Format,
+        room: &mut [u8],
+    ) -> Option<usize> {
+        let head = Head {
+            payload_type,
+            ssrc: self.ssrc,
+            number: self.next_out,
+            prefix: &(number as u16).to_be_bytes(),
+        };
+        let len = write(room, span, packet, payload, format, &head)?;
+        let sealed =
+            self.sealer
+                .as_mut()?
+                .seal(self.next_out, room, super::rtp::HEADER_BYTES, len)?;
+        self.next_out += 1;
+        Some(sealed)
+    }
+}
+
+/// Where a stream's numbers begin: below 2^15, so that receivers assume a roll-over counter of
+/// zero, even when the first packets are lost (RFC 3711 section 3.3.1).
+fn first_number(ssrc: u32) -> u64 {
+    1 + u64::from(ssrc.wrapping_mul(0x9e37_79b9) >> 18)
+}
+
+fn nearest_32(reference: u64, low: u32) -> u64 {
+    let step = low.wrapping_sub(reference as u32).cast_signed();
+    reference.saturating_add_signed(i64::from(step))
+}

@@ -1,0 +1,343 @@
+//! A published stream at this server: its encodings, their last packets, and the legs that copy it.
+
+use std::time::{Duration, Instant};
+
+use super::codec::Insight;
+use super::command::{Codec, CodecMapping, EncodingConfig, ExtensionIds, MediaKind, SourceConfig};
+use super::keyframe::KeyFramePacer;
+use super::leg::{Arrival, Leg};
+use super::nack::GapTracker;
+use super::report::Reception;
+use super::ring::{Packet, PacketRing, RING_PACKETS};
+use super::rtp::{Header, read_u16};
+use super::sequence::{Extender, Renumbering, nearest};
+use super::speaker::LevelWindow;
+use crate::domain::id::SourceId;
+
+/// Packets that wait for fan-out; more are dropped, as in a full socket.
+const PENDING_MAX: usize = 512;
+
+/// An encoding among several that is silent for this long is taken for switched off.
+const LIVE_FOR: Duration = Duration::from_millis(700);
+
+/// See the module.
+pub struct Source {
+    /// Its id.
+    pub id: SourceId,
+    /// Place of the publisher in the shard's table.
+    pub publisher: usize,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// Media section it belongs to.
+    pub mid: String,
+    /// Header extensions of the publisher.
+    pub extensions: ExtensionIds,
+    /// Lowest quality first.
+    pub encodings: Vec<Encoding>,
+    /// Who gets a copy, in no order.
+    pub legs: Vec<Leg>,
+    /// What fan-out has yet to send.
+    pub pending: Vec<Arrival>,
+    /// Who speaks.
+    pub levels: LevelWindow,
+    codecs: Vec<CodecMapping>,
+    live: u8,
+}
+
+/// One layer of a source.
+#[derive(Default)]
+pub struct Encoding {
+    /// RFC 8851 restriction id.
+    pub rid: Option<String>,
+    /// The stream's SSRC, once announced or heard.
+    pub ssrc: Option<u32>,
+    /// Key frame requests to it.
+    pub key_frames: KeyFramePacer,
+    /// Its gaps.
+    pub gaps: GapTracker,
+    /// Its statistics.
+    pub reception: Reception,
+    epoch: u32,
+    extender: Extender,
+    renumbering: Renumbering,
+    ring: Option<PacketRing>,
+    heard_at: Option<Instant>,
+    clock_rate_hz: u32,
+}
+
+/// What a packet was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// Nothing for the legs: padding, a repetition, too old, or of a codec that was not agreed on.
+    Nothing,
+    /// A packet for the legs.
+    Packet {
+        /// The first of its encoding.
+        first: bool,
+    },
+}
+
+impl Source {
+    /// A source without packets and legs.
+    pub fn new(config: &SourceConfig, publisher: usize) -> Self {
+        let clock_rate_hz = match config.kind {
+            MediaKind::Audio => Codec::Opus.clock_rate_hz(),
+            MediaKind::Video => Codec::Vp8.clock_rate_hz(),
+        };
+        let encoding = |config: &EncodingConfig| Encoding {
+            rid: config.rid.clone(),
+            ssrc: config.ssrc,
+            clock_rate_hz,
+            ..Encoding::default()
+        };
+        Self {
+            id: config.source,
+            publisher,
+            kind: config.kind,
+            mid: config.mid.clone(),
+            extensions: config.extensions,
+            encodings: config.encodings.iter().map(encoding).collect(),
+            legs: Vec::new(),
+            pending: Vec::new(),
+            levels: LevelWindow::default(),
+            codecs: config.codecs.clone(),
+            live: 0,
+        }
+    }
+
+    /// Whether a payload type is of this source, and whether it marks a retransmission.
+    pub fn carries(&self, payload_type: u8) -> Option<bool> {
+        self.codecs.iter().find_map(|mapping| match payload_type {
+            found if found == mapping.payload_type => Some(false),
+            found if Some(found) == mapping.rtx_payload_type => Some(true),
+            _ => None,
+        })
+    }
+
+    /// Takes another stream for an encoding; its legs go on from the next key frame.
+    pub fn rebind(&mut self, encoding: u8, ssrc: u32) {
+        let Some(known) = self.encodings.get_mut(usize::from(encoding)) else {
+            return;
+        };
+        let before = known.ssrc.replace(ssrc);
+        if known.heard_at.is_none() || before == Some(ssrc) {
+            return;
+        }
+        known.epoch += 1;
+        known.extender.restart();
+        known.renumbering = Renumbering::default();
+        known.gaps.restart();
+        known.reception = Reception::default();
+        if self.kind == MediaKind::Video && !self.legs.is_empty() {
+            known.key_frames.want();
+        }
+        for leg in &mut self.legs {
+            leg.restart(encoding);
+        }
+    }
+
+    /// Takes a decrypted packet of an encoding, or with `repair` a retransmission of one.
+    pub fn receive(
+        &mut self,
+        now: Instant,
+        origin: Instant,
+        encoding: u8,
+        repair: bool,
+        header: &Header,
+        packet: &[u8],
+    ) -> Received {
+        let Some(arrival) = self.store(now, origin, encoding, repair, header, packet) else {
+            return Received::Nothing;
+        };
+        if self.pending.len() < PENDING_MAX {
+            self.pending.push(arrival);
+        }
+        let bit = 1 << encoding;
+        let first = self.live & bit == 0;
+        if first {
+            self.live |= bit;
+            self.choose_encodings();
+        }
+        let known = self.encodings.get_mut(usize::from(encoding));
+        let first = known.is_some_and(|known| known.heard_at.replace(now).is_none());
+        Received::Packet { first }
+    }
+
+    fn store(
+        &mut self,
+        now: Instant,
+        origin: Instant,
+        encoding: u8,
+        repair: bool,
+        header: &Header,
+        packet: &[u8],
+    ) -> Option<Arrival> {
+        let mapping = self.codecs.iter().find(|mapping| match repair {
+            true => mapping.rtx_payload_type == Some(header.payload_type),
+            false => mapping.payload_type == header.payload_type,
+        })?;
+        let codec = mapping.codec;
+        let body = packet.get(header.payload_start..header.payload_end)?;
+        let (sequence, payload) = match repair {
+            true => (read_u16(body, 0)?, &body[2..]),
+            false => (header.sequence, body),
+        };
+        let video = self.kind == MediaKind::Video;
+        let known = self.encodings.get_mut(usize::from(encoding))?;
+        let number = known.number(now, origin, repair, sequence, header.timestamp, video)?;
+        if payload.is_empty() && known.close_padding(number, repair) {
+            return None;
+        }
+        let number = known.renumbering.forwarded(number);
+        let ring = known.ring.get_or_insert_with(|| PacketRing::new(self.kind));
+        let insight = Insight::of(codec, payload);
+        let stored = Packet {
+            number,
+            timestamp: header.timestamp,
+            marker: header.marker,
+            codec,
+            insight,
+        };
+        if ring.contains(number) || !ring.insert(stored, payload) {
+            return None;
+        }
+        if insight.entry {
+            known.key_frames.arrived();
+        }
+        Some(Arrival {
+            encoding,
+            epoch: known.epoch,
+            number,
+            at: now,
+        })
+    }
+
+    /// Closes a window of silence: encodings that stopped are no longer chosen.
+    pub fn refresh_live(&mut self, now: Instant) {
+        if self.encodings.len() < 2 {
+            return;
+        }
+        let live = self
+            .encodings
+            .iter()
+            .enumerate()
+            .fold(0, |live, (at, encoding)| {
+                let heard = encoding
+                    .heard_at
+                    .is_some_and(|heard| now < heard + LIVE_FOR);
+                live | u8::from(heard) << at
+            });
+        if live != self.live {
+            self.live = live;
+            self.choose_encodings();
+        }
+    }
+
+    /// Names every leg its encoding, and asks for the key frames that legs wait for.
+    pub fn choose_encodings(&mut self) {
+        for place in 0..self.legs.len() {
+            self.choose_encoding(place);
+        }
+    }
+
+    /// The same for one leg, by its place.
+    pub fn choose_encoding(&mut self, place: usize) {
+        let Some(leg) = self.legs.get_mut(place) else {
+            return;
+        };
+        let wanted = best(self.live, leg.highest(), self.encodings.len());
+        if leg.want(wanted)
+            && let Some(encoding) = self.encodings.get_mut(usize::from(wanted))
+        {
+            encoding.key_frames.want();
+        }
+    }
+
+    /// Asks for a key frame of every live encoding, or of the lowest when none is live yet.
+    pub fn want_key_frames(&mut self) {
+        let live = if self.live == 0 { 1 } else { self.live };
+        if self.kind == MediaKind::Video {
+            for (at, encoding) in self.encodings.iter_mut().enumerate() {
+                if live >> at & 1 == 1 {
+                    encoding.key_frames.want();
+                }
+            }
+        }
+    }
+
+    /// A remembered packet of an encoding's present stream.
+    pub fn remembered(&self, encoding: u8, epoch: u32, number: u64) -> Option<(&Packet, &[u8])> {
+        self.encodings
+            .get(usize::from(encoding))?
+            .remembered(epoch, number)
+    }
+}
+
+impl Encoding {
+    /// The extended number of a packet that is not too old, counted.
+    fn number(
+        &mut self,
+        now: Instant,
+        origin: Instant,
+        repair: bool,
+        sequence: u16,
+        timestamp: u32,
+        video: bool,
+    ) -> Option<u64> {
+        let number = match (repair, self.extender.highest()) {
+            (true, None) => return None,
+            (true, Some(highest)) => nearest(highest, sequence),
+            (false, _) => self.extender.extend(sequence),
+        };
+        let highest = self.extender.highest()?;
+        if number > highest || number + RING_PACKETS as u64 <= highest {
+            return None;
+        }
+        match repair {
+            true => self.reception.repaired(),
+            false => {
+                self.reception
+                    .packet(now, origin, self.clock_rate_hz, number, timestamp);
+            }
+        }
+        if video && self.gaps.arrived(now, number).given_up {
+            self.key_frames.want();
+        }
+        Some(number)
+    }
+
+    /// Leaves a packet without payload out, if no later number is spoken for; a late one has to be
+    /// forwarded, because subscribers would miss its number.
+    fn close_padding(&mut self, number: u64, repair: bool) -> bool {
+        let newest = !repair && self.extender.highest() == Some(number);
+        if newest {
+            self.renumbering.omit(number);
+        }
+        newest || repair
+    }
+
+    /// A remembered packet of the present stream.
+    pub fn remembered(&self, epoch: u32, number: u64) -> Option<(&Packet, &[u8])> {
+        let ring = self.ring.as_ref().filter(|_| epoch == self.epoch)?;
+        ring.get(number)
+    }
+
+    /// Its clock, Hz.
+    pub fn clock_rate_hz(&self) -> u32 {
+        self.clock_rate_hz
+    }
+
+    /// Whether anything was ever heard.
+    pub fn is_heard(&self) -> bool {
+        self.heard_at.is_some()
+    }
+}
+
+/// The best live encoding up to `highest`, or else the lowest live one; what may come when none is
+/// live yet.
+fn best(live: u8, highest: u8, count: usize) -> u8 {
+    let top = highest.min(u8::try_from(count.saturating_sub(1)).unwrap_or(u8::MAX));
+    let lower = (0..=top).rev().find(|at| live >> at & 1 == 1);
+    let upper = (top..8).find(|at| live >> at & 1 == 1);
+    lower.or(upper).unwrap_or(0)
+}
