@@ -31,13 +31,18 @@ impl KeyFramePacer {
         self.unanswered = 0;
     }
 
-    /// True when a request is to be sent now; it counts as sent.
-    pub fn take_due(&mut self, now: Instant) -> bool {
+    /// A request is to be sent now.
+    pub fn is_due(&self, now: Instant) -> bool {
         let pause = match self.unanswered < PATIENCE {
             true => REQUEST_PAUSE,
             false => REQUEST_PAUSE_LONG,
         };
-        if !self.wanted || self.asked_at.is_some_and(|at| now < at + pause) {
+        self.wanted && self.asked_at.is_none_or(|at| now >= at + pause)
+    }
+
+    /// The same; the request counts as sent.
+    pub fn take_due(&mut self, now: Instant) -> bool {
+        if !self.is_due(now) {
             return false;
         }
         self.asked_at = Some(now);

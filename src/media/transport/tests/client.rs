@@ -36,13 +36,13 @@ use crate::media::command::{Fingerprint, IceCredentials};
 
 /// How a client is to behave.
 #[derive(Clone)]
-pub(super) struct Habits {
-    pub(super) profiles: Vec<WireProfile>,
+pub(crate) struct Habits {
+    pub(crate) profiles: Vec<WireProfile>,
     /// Size at which its handshake messages are cut.
-    pub(super) mtu: usize,
-    pub(super) shows_certificate: bool,
-    pub(super) extended_master_secret: bool,
-    pub(super) nominates: bool,
+    pub(crate) mtu: usize,
+    pub(crate) shows_certificate: bool,
+    pub(crate) extended_master_secret: bool,
+    pub(crate) nominates: bool,
 }
 
 impl Default for Habits {
@@ -61,21 +61,21 @@ impl Default for Habits {
     }
 }
 
-pub(super) struct Media {
-    pub(super) profile: WireProfile,
-    pub(super) outgoing: Context,
-    pub(super) incoming: Context,
+pub(crate) struct Media {
+    pub(crate) profile: WireProfile,
+    pub(crate) outgoing: Context,
+    pub(crate) incoming: Context,
 }
 
-pub(super) struct Client {
-    pub(super) provider: Arc<dyn RTCCryptoProvider>,
-    pub(super) server: IceCredentials,
-    pub(super) outgoing: VecDeque<Bytes>,
-    pub(super) media: Option<Media>,
-    pub(super) messages: Vec<(u16, Ppi, Vec<u8>)>,
-    pub(super) labels: Vec<(u16, String)>,
-    pub(super) closed: bool,
-    pub(super) reading: bool,
+pub(crate) struct Client {
+    pub(crate) provider: Arc<dyn RTCCryptoProvider>,
+    pub(crate) server: IceCredentials,
+    pub(crate) outgoing: VecDeque<Bytes>,
+    pub(crate) media: Option<Media>,
+    pub(crate) messages: Vec<(u16, Ppi, Vec<u8>)>,
+    pub(crate) labels: Vec<(u16, String)>,
+    pub(crate) closed: bool,
+    pub(crate) reading: bool,
     habits: Habits,
     certificate: Certificate,
     dtls: DtlsEndpoint,
@@ -88,7 +88,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(server: IceCredentials, habits: Habits, now: Instant) -> Self {
+    pub(crate) fn new(server: IceCredentials, habits: Habits, now: Instant) -> Self {
         let provider = rtc::crypto::default_provider().unwrap();
         let certificate =
             Certificate::generate_self_signed(vec!["client".into()], provider.crypto()).unwrap();
@@ -114,13 +114,13 @@ impl Client {
         }
     }
 
-    pub(super) fn fingerprint(&self) -> Fingerprint {
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
         let der = self.certificate.certificate[0].as_ref();
         let hash = self.provider.crypto().hash(HashAlgorithm::Sha256, der);
         Fingerprint(hash.unwrap().try_into().unwrap())
     }
 
-    pub(super) fn check(&self, nominating: bool) -> Vec<u8> {
+    pub(crate) fn check(&self, nominating: bool) -> Vec<u8> {
         let mut message = Message::new();
         let username = TextAttribute::new(ATTR_USERNAME, format!("{}:peer", self.server.ufrag));
         let start: [Box<dyn Setter>; 3] = [
@@ -142,7 +142,7 @@ impl Client {
         message.raw
     }
 
-    pub(super) fn handle(&mut self, now: Instant, datagram: &[u8]) {
+    pub(crate) fn handle(&mut self, now: Instant, datagram: &[u8]) {
         match datagram[0] {
             0..=3 => self.take_answer(now, datagram),
             20..=63 => self.take_dtls(now, datagram),
@@ -151,7 +151,7 @@ impl Client {
         self.flush(now);
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
         if now >= self.next_check {
             let nominating = self.habits.nominates && self.answers > 0;
             let check = self.check(nominating);
@@ -170,7 +170,7 @@ impl Client {
         self.flush(now);
     }
 
-    pub(super) fn next_timeout(&self) -> Instant {
+    pub(crate) fn next_timeout(&self) -> Instant {
         let association = self.association.as_ref();
         [
             self.dtls.poll_timeout(&PEER),
@@ -181,17 +181,17 @@ impl Client {
         .fold(self.next_check, Instant::min)
     }
 
-    pub(super) fn stop(&mut self, now: Instant) {
+    pub(crate) fn stop(&mut self, now: Instant) {
         self.dtls.stop(now, PEER);
         self.flush(now);
     }
 
-    pub(super) fn is_associated(&self) -> bool {
+    pub(crate) fn is_associated(&self) -> bool {
         let association = self.association.as_ref();
         association.is_some_and(|(_, association)| !association.is_handshaking())
     }
 
-    pub(super) fn open_channel(
+    pub(crate) fn open_channel(
         &mut self,
         now: Instant,
         stream: u16,
@@ -210,11 +210,11 @@ impl Client {
         self.write(now, stream, &open.marshal().unwrap().freeze(), Ppi::Dcep);
     }
 
-    pub(super) fn send(&mut self, now: Instant, stream: u16, payload: &[u8]) {
+    pub(crate) fn send(&mut self, now: Instant, stream: u16, payload: &[u8]) {
         self.write(now, stream, &Bytes::copy_from_slice(payload), Ppi::Binary);
     }
 
-    pub(super) fn has_stream(&mut self, stream: u16) -> bool {
+    pub(crate) fn has_stream(&mut self, stream: u16) -> bool {
         let (_, association) = self.association.as_mut().unwrap();
         association.stream_ids().contains(&stream)
     }
@@ -391,6 +391,6 @@ impl Client {
 }
 
 /// The address that a client of these tests starts from.
-pub(super) fn home() -> SocketAddr {
+pub(crate) fn home() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 40_000))
 }

@@ -1,6 +1,6 @@
 //! A whole connection without I/O: our transport and a client, virtual time between them.
 
-mod client;
+pub(crate) mod client;
 mod hostile;
 mod world;
 

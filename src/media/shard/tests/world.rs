@@ -1,0 +1,292 @@
+//! A shard with whole clients around it: virtual time, no network.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::*;
+use crate::media::command::{
+    Codec, CodecMapping, EncodingConfig, ExtensionIds, IceCredentials, MediaKind,
+};
+use crate::media::rtcp;
+use crate::media::rtp::Header;
+use crate::media::transport::testing::origin;
+use crate::media::transport::tests::client::{Client, Habits};
+
+pub(super) const VP8: u8 = 96;
+pub(super) const VP8_REPAIR: u8 = 97;
+pub(super) const OPUS: u8 = 111;
+pub(super) const MID: u8 = 4;
+pub(super) const RID: u8 = 10;
+pub(super) const LEVEL: u8 = 1;
+pub(super) const TRANSPORT_CC: u8 = 3;
+
+/// A packet as a client decrypted it.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) header: Header,
+    pub(super) payload: Vec<u8>,
+}
+
+pub(super) struct Node {
+    pub(super) address: SocketAddr,
+    pub(super) client: Client,
+    pub(super) packets: Vec<Seen>,
+    pub(super) feedback: Vec<Vec<u8>>,
+}
+
+pub(super) struct World {
+    pub(super) now: Instant,
+    pub(super) shard: Shard,
+    pub(super) nodes: Vec<Node>,
+    pub(super) events: Vec<Event>,
+    batch: SendBatch,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let now = origin();
+        let config = ShardConfig {
+            identity: Arc::new(Identity::generate().unwrap()),
+            epoch: (now, Duration::from_secs(1_700_000_000)),
+            limits: ShardLimits::default(),
+        };
+        Self {
+            now,
+            shard: Shard::new(config),
+            nodes: Vec::new(),
+            events: Vec::new(),
+            batch: SendBatch::default(),
+        }
+    }
+
+    /// With this many clients connected, under transports 0, 1, ...
+    pub(super) fn with_clients(count: usize) -> Self {
+        let mut world = Self::new();
+        (0..count).for_each(|_| world.join());
+        for _ in 0..100 {
+            world.advance(20);
+        }
+        let connected = |event: &&Event| matches!(event, Event::TransportConnected { .. });
+        assert_eq!(world.events.iter().filter(connected).count(), count);
+        world
+    }
+
+    pub(super) fn join(&mut self) {
+        let n = self.nodes.len();
+        let local = credentials(n);
+        let client = Client::new(local.clone(), Habits::default(), self.now);
+        self.command(Command::OpenTransport(TransportConfig {
+            transport: TransportId(n as u64),
+            local,
+            fingerprints: vec![client.fingerprint()],
+            open_channels: Vec::new(),
+        }));
+        self.nodes.push(Node {
+            address: SocketAddr::from(([10, 0, (n >> 8) as u8, n as u8], 5_000)),
+            client,
+            packets: Vec::new(),
+            feedback: Vec::new(),
+        });
+    }
+
+    pub(super) fn command(&mut self, command: Command) {
+        self.shard.handle_command(self.now, command);
+    }
+
+    pub(super) fn advance(&mut self, milliseconds: u64) {
+        self.now += Duration::from_millis(milliseconds);
+        let now = self.now;
+        for node in &mut self.nodes {
+            if node.client.next_timeout() <= now {
+                node.client.handle_timeout(now);
+            }
+        }
+        self.settle();
+    }
+
+    /// Carries datagrams to and fro until nobody has anything to say.
+    pub(super) fn settle(&mut self) {
+        let now = self.now;
+        let mut quiet = false;
+        while !quiet {
+            quiet = true;
+            self.shard.handle_timeout(now);
+            for node in &mut self.nodes {
+                while let Some(datagram) = node.client.outgoing.pop_front() {
+                    self.shard
+                        .handle_datagram(now, node.address, &mut datagram.to_vec());
+                }
+            }
+            let mut more = true;
+            while more {
+                more = self.shard.fill(&mut self.batch);
+                for (to, datagram) in self.batch.datagrams() {
+                    quiet = false;
+                    if let Some(node) = self.nodes.iter_mut().find(|n| n.address == to) {
+                        node.take(now, datagram);
+                    }
+                }
+                self.batch.clear();
+            }
+            while let Some(event) = self.shard.poll_event() {
+                self.events.push(event);
+            }
+        }
+    }
+
+    /// One client's plain packet, encrypted and handed to the shard.
+    pub(super) fn rtp(&mut self, from: usize, plain: &[u8]) {
+        let media = self.nodes[from].client.media.as_mut().unwrap();
+        let mut sealed = media.outgoing.encrypt_rtp(plain).unwrap().to_vec();
+        self.shard
+            .handle_datagram(self.now, self.nodes[from].address, &mut sealed);
+    }
+
+    pub(super) fn rtcp(&mut self, from: usize, plain: &[u8]) {
+        let media = self.nodes[from].client.media.as_mut().unwrap();
+        let mut sealed = media.outgoing.encrypt_rtcp(plain).unwrap().to_vec();
+        self.shard
+            .handle_datagram(self.now, self.nodes[from].address, &mut sealed);
+    }
+
+    pub(super) fn audio_source(&mut self, source: u64, from: usize) {
+        self.command(Command::AddSource(SourceConfig {
+            source: SourceId(source),
+            transport: TransportId(from as u64),
+            kind: MediaKind::Audio,
+            mid: "0".to_owned(),
+            encodings: vec![EncodingConfig::default()],
+            codecs: vec![mapping(Codec::Opus, OPUS, None)],
+            extensions: extensions(),
+        }));
+    }
+
+    pub(super) fn video_source(&mut self, source: u64, from: usize, rids: &[&str]) {
+        let encoding = |rid: &&str| EncodingConfig {
+            rid: Some((*rid).to_owned()),
+            ..EncodingConfig::default()
+        };
+        let encodings = match rids {
+            [] => vec![EncodingConfig::default()],
+            rids => rids.iter().map(encoding).collect(),
+        };
+        self.command(Command::AddSource(SourceConfig {
+            source: SourceId(source),
+            transport: TransportId(from as u64),
+            kind: MediaKind::Video,
+            mid: "1".to_owned(),
+            encodings,
+            codecs: vec![mapping(Codec::Vp8, VP8, Some(VP8_REPAIR))],
+            extensions: extensions(),
+        }));
+    }
+
+    pub(super) fn leg(&mut self, leg: u64, source: u64, to: usize) {
+        self.command(Command::AddLeg(LegConfig {
+            leg: LegId(leg),
+            source: SourceId(source),
+            transport: TransportId(to as u64),
+            ssrc: 2_000 + leg as u32,
+            rtx_ssrc: Some(3_000 + leg as u32),
+            codecs: vec![
+                mapping(Codec::Vp8, 100, Some(101)),
+                mapping(Codec::Opus, 109, None),
+            ],
+            encoding: 2,
+            paused: false,
+        }));
+    }
+
+    /// What a client saw since the last call.
+    pub(super) fn seen(&mut self, node: usize) -> Vec<Seen> {
+        self.settle();
+        std::mem::take(&mut self.nodes[node].packets)
+    }
+
+    pub(super) fn feedback(&mut self, node: usize) -> Vec<Vec<u8>> {
+        self.settle();
+        std::mem::take(&mut self.nodes[node].feedback)
+    }
+
+    /// Key frame requests that a client got since the last call.
+    pub(super) fn key_frame_requests(&mut self, node: usize) -> usize {
+        let feedback = self.feedback(node);
+        let items = feedback.iter().flat_map(|compound| rtcp::items(compound));
+        items
+            .filter(|item| matches!(item, rtcp::Item::KeyFrameRequest { .. }))
+            .count()
+    }
+}
+
+impl Node {
+    fn take(&mut self, now: Instant, datagram: &[u8]) {
+        if datagram[0] < 128 {
+            self.client.handle(now, datagram);
+            return;
+        }
+        let media = self.client.media.as_mut().unwrap();
+        if (192..=223).contains(&datagram[1]) {
+            self.feedback
+                .push(media.incoming.decrypt_rtcp(datagram).unwrap().to_vec());
+            return;
+        }
+        let plain = media.incoming.decrypt_rtp(datagram).unwrap();
+        let header = Header::parse(&plain).unwrap();
+        self.packets.push(Seen {
+            header,
+            payload: plain[header.payload_start..header.payload_end].to_vec(),
+        });
+    }
+}
+
+pub(super) fn credentials(n: usize) -> IceCredentials {
+    IceCredentials {
+        ufrag: format!("user{n}"),
+        pwd: format!("password-of-twenty-two-or-more-{n}"),
+    }
+}
+
+fn mapping(codec: Codec, payload_type: u8, rtx_payload_type: Option<u8>) -> CodecMapping {
+    CodecMapping {
+        codec,
+        payload_type,
+        rtx_payload_type,
+    }
+}
+
+fn extensions() -> ExtensionIds {
+    ExtensionIds {
+        mid: Some(MID),
+        rid: Some(RID),
+        repaired_rid: Some(11),
+        audio_level: Some(LEVEL),
+        transport_cc: Some(TRANSPORT_CC),
+    }
+}
+
+/// A packet with one-byte extensions.
+pub(super) fn packet(
+    payload_type: u8,
+    ssrc: u32,
+    sequence: u16,
+    extensions: &[(u8, &[u8])],
+    payload: &[u8],
+) -> Vec<u8> {
+    let timestamp = u32::from(sequence) * 960;
+    let mut bytes = vec![0; 12];
+    crate::media::rtp::write_header(&mut bytes, false, payload_type, sequence, timestamp, ssrc);
+    let mut block = Vec::new();
+    for (id, value) in extensions {
+        block.push(id << 4 | (value.len() as u8 - 1));
+        block.extend_from_slice(value);
+    }
+    block.resize(block.len().next_multiple_of(4), 0);
+    if !block.is_empty() {
+        bytes[0] |= 0x10;
+        bytes.extend_from_slice(&[0xbe, 0xde, 0, (block.len() / 4) as u8]);
+        bytes.extend_from_slice(&block);
+    }
+    bytes.extend_from_slice(payload);
+    bytes
+}
