@@ -385,7 +385,8 @@ impl Outgoing {
     pub(super) fn describe(&self, section: &mut Section) {
         section.msid = Some((self.stream.clone(), self.track.sid()));
         section.ssrcs.push((self.ssrc, self.cname.clone()));
-        if let Some(rtx) = self.rtx_ssrc {
+        // Browsers refuse an audio section with a second source.
+        if let Some(rtx) = self.rtx_ssrc.filter(|_| section.kind == SectionKind::Video) {
             section.ssrcs.push((rtx, self.cname.clone()));
             section
                 .ssrc_groups
