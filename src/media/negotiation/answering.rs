@@ -138,6 +138,14 @@ impl Answering {
         self.sections.iter().filter(drained).count()
     }
 
+    /// Data channels are among the sections.
+    pub fn carries_data(&self) -> bool {
+        let data = |section: &AnswerSection| section.offered.kind == SectionKind::Data;
+        self.sections
+            .iter()
+            .any(|section| data(section) && !section.refused)
+    }
+
     /// All sections, live or not.
     pub fn sections(&self) -> usize {
         self.sections.len()

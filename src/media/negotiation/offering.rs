@@ -113,14 +113,9 @@ impl Offering {
         self.number += 1;
         let mut description = self.local.description();
         description.sections.push(self.data_section());
-        let mut map = BTreeMap::new();
         for (place, section) in self.sections.iter_mut().enumerate() {
-            let mid = mid_of(place);
             section.offered = section.outgoing.as_ref().map(|outgoing| outgoing.track);
-            if let Some(track) = section.offered {
-                map.insert(mid.clone(), track);
-            }
-            let mut written = section.describe(mid);
+            let mut written = section.describe(mid_of(place));
             written.transport = self.local.lines(Setup::ActPass);
             description.sections.push(written);
         }
@@ -129,7 +124,15 @@ impl Offering {
             .iter()
             .map(|section| section.mid.clone());
         description.bundle = mids.collect();
-        Some((self.number, description.write(), map))
+        Some((self.number, description.write(), self.map()))
+    }
+
+    /// The map of section to track as last offered.
+    pub fn map(&self) -> BTreeMap<String, TrackId> {
+        let sections = self.sections.iter().enumerate();
+        let offered =
+            sections.filter_map(|(place, section)| Some((mid_of(place), section.offered?)));
+        offered.collect()
     }
 
     fn data_section(&self) -> Section {

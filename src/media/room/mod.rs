@@ -1,11 +1,35 @@
 //! A room: participants, tracks, subscriptions and who may do what, as one state machine.
 
+mod announce;
+mod config;
+mod control;
+mod data;
+mod link;
+mod machine;
+mod member;
+mod policy;
+mod presence;
+mod publishing;
+mod sections;
+mod speakers;
+mod stay;
+mod subscribing;
+#[cfg(test)]
+mod tests;
+mod timers;
+mod track;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
-use super::command::{Command, Event};
+pub use self::config::{LiveIds, RoomConfig, RoomLimits};
+pub use self::machine::Room;
+pub use self::policy::{Everybody, Policy};
+use super::command::{Command, DataChannel, Event};
 use super::signal::{Admission, LeaveReason, Notice, Permissions, Request, TrackSource};
 use crate::domain::id::{ParticipantId, TrackId};
 
@@ -70,6 +94,47 @@ pub enum Input {
         /// Changed attributes; an empty value deletes.
         attributes: BTreeMap<String, String>,
     },
+    /// Somebody who may mutes or unmutes one track.
+    MuteTrack {
+        /// The track.
+        track: TrackId,
+        /// True mutes.
+        muted: bool,
+    },
+    /// Somebody who may changes what a participant subscribes to.
+    Subscribe {
+        /// Whose subscriptions.
+        identity: String,
+        /// The tracks.
+        tracks: Vec<TrackId>,
+        /// True subscribes.
+        subscribe: bool,
+    },
+    /// The domain changed somebody's name or metadata.
+    SetProfile {
+        /// Whose.
+        identity: String,
+        /// The new name.
+        name: Option<String>,
+        /// The new metadata.
+        metadata: Option<String>,
+    },
+    /// The server sends data; `payload` is already in its final form.
+    SendData {
+        /// Reliable or lossy.
+        channel: DataChannel,
+        /// Identities that get it; empty means everybody.
+        to: Vec<String>,
+        /// At most [`super::command::DATA_MESSAGE_BYTES_MAX`] bytes; longer ones are dropped.
+        payload: Bytes,
+    },
+    /// The room's own metadata changed; at most [`RoomLimits::metadata_bytes_max`], cut off there.
+    SetMetadata {
+        /// The new metadata.
+        metadata: String,
+    },
+    /// The domain changed who may receive, see and message whom.
+    SetPolicy(Arc<dyn Policy>),
     /// The room ends for everybody.
     Close {
         /// Why.

@@ -1,0 +1,179 @@
+//! What the SFU saw of everybody in windows of 5 s: presence for evidence, quality for clients.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use super::link::Link;
+use super::machine::Timer;
+use super::member::Member;
+use super::{Presence, Room, RoomFact};
+use crate::domain::id::ParticipantId;
+use crate::media::command::TransportReport;
+use crate::media::signal::{ConnectionQuality, Notice, QualityGrade};
+
+/// Length of a window.
+pub const TICK: TimeDelta = TimeDelta::seconds(5);
+
+/// One transport within one window.
+#[derive(Clone, Copy, Debug, Default)]
+struct Window {
+    received: u64,
+    received_lost: u64,
+    sent: u64,
+    delivered: u64,
+    /// Sent packets that must have been lost: those not acknowledged and older than the window,
+    /// because receivers report at least once in it.
+    sent_lost: u64,
+    round_trip: Option<Duration>,
+    silent: bool,
+}
+
+impl Window {
+    fn close(link: &mut Link) -> Self {
+        let (new, old) = (link.report, link.reported);
+        let sent = new.packets_out.saturating_sub(old.packets_out);
+        let behind = new.packets_out.saturating_sub(new.packets_out_delivered);
+        let lost_out = behind.saturating_sub(sent).max(link.lost_out);
+        let window = Self {
+            received: new.packets_in.saturating_sub(old.packets_in),
+            received_lost: new.packets_in_lost.saturating_sub(old.packets_in_lost),
+            sent,
+            delivered: new
+                .packets_out_delivered
+                .saturating_sub(old.packets_out_delivered),
+            sent_lost: lost_out - link.lost_out,
+            round_trip: new.round_trip,
+            silent: link.silent || link.closed,
+        };
+        link.reported = new;
+        link.lost_out = lost_out;
+        window
+    }
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            received: self.received + other.received,
+            received_lost: self.received_lost + other.received_lost,
+            sent: self.sent + other.sent,
+            delivered: self.delivered + other.delivered,
+            sent_lost: self.sent_lost + other.sent_lost,
+            round_trip: self.round_trip.max(other.round_trip),
+            silent: self.silent || other.silent,
+        }
+    }
+
+    /// Nothing sent or received is no loss: a silent microphone sends nothing.
+    fn grade(&self) -> (QualityGrade, f32) {
+        if self.silent {
+            return (QualityGrade::Lost, 0.0);
+        }
+        let up = percent(self.received_lost, self.received + self.received_lost);
+        let down = percent(self.sent_lost, self.sent);
+        let milliseconds = self
+            .round_trip
+            .map_or(0.0, |time| time.as_secs_f32() * 1_000.0);
+        let delay = (milliseconds - ROUND_TRIP_FREE_MS).max(0.0) / ROUND_TRIP_MS_PER_POINT;
+        let score = (5.0 - up.max(down) * POINTS_PER_LOSS_PERCENT - delay).clamp(1.0, 5.0);
+        let grade = if score >= EXCELLENT_FROM {
+            QualityGrade::Excellent
+        } else if score >= GOOD_FROM {
+            QualityGrade::Good
+        } else {
+            QualityGrade::Poor
+        };
+        (grade, score)
+    }
+}
+
+/// Loss of 5 % leaves "excellent", of 10 % "good".
+const POINTS_PER_LOSS_PERCENT: f32 = 0.2;
+/// A round trip that nobody notices, ms.
+const ROUND_TRIP_FREE_MS: f32 = 150.0;
+/// Beyond it, this costs a point, ms.
+const ROUND_TRIP_MS_PER_POINT: f32 = 250.0;
+/// Least score of the best grade.
+const EXCELLENT_FROM: f32 = 4.0;
+/// Least score of the next.
+const GOOD_FROM: f32 = 3.0;
+
+fn percent(part: u64, whole: u64) -> f32 {
+    if whole == 0 {
+        return 0.0;
+    }
+    // Windows of 5 s hold far fewer than 2²⁴ packets.
+    part as f32 * 100.0 / whole as f32
+}
+
+impl Room {
+    pub(super) fn reported(&mut self, report: TransportReport) {
+        let member = self.member_of(report.transport);
+        if let Some(link) = member.and_then(|member| member.link_mut(report.transport)) {
+            link.report = report;
+        }
+    }
+
+    /// Closes a window for everybody.
+    pub(super) fn tick(&mut self) {
+        self.timers.arm(Timer::Tick, self.now + TICK);
+        let mut present = Vec::new();
+        let mut changed = Vec::new();
+        for (identity, participant) in &self.identities {
+            let Some(member) = self.members.get_mut(participant) else {
+                continue;
+            };
+            let Some(window) = close_windows(member) else {
+                continue;
+            };
+            let heard = |link: &Link| link.is_live() && !link.silent;
+            present.push(Presence {
+                identity: identity.clone(),
+                participant: *participant,
+                connected: member.receiving().is_some_and(heard),
+                delivered_packets: window.delivered,
+                sent_packets: window.sent,
+                received_packets: window.received,
+                round_trip: window.round_trip,
+            });
+            let (grade, score) = window.grade();
+            if member.quality.replace(grade) != Some(grade) {
+                changed.push(ConnectionQuality {
+                    participant: *participant,
+                    grade,
+                    score,
+                });
+            }
+        }
+        self.tell_quality(&changed);
+        let at = self.now;
+        self.fact(RoomFact::Presence { at, present });
+    }
+
+    /// Tells the concerned and those who subscribe to them.
+    fn tell_quality(&mut self, changed: &[ConnectionQuality]) {
+        let mut by_receiver: BTreeMap<ParticipantId, Vec<ConnectionQuality>> = BTreeMap::new();
+        for quality in changed {
+            let Some(member) = self.members.get(&quality.participant) else {
+                continue;
+            };
+            let subscribers = member.tracks.values().flat_map(|track| &track.subscribers);
+            let mut receivers: Vec<ParticipantId> = subscribers.copied().collect();
+            receivers.push(quality.participant);
+            receivers.sort_unstable();
+            receivers.dedup();
+            for receiver in receivers {
+                by_receiver.entry(receiver).or_default().push(*quality);
+            }
+        }
+        for (receiver, qualities) in by_receiver {
+            self.tell(receiver, Notice::Quality(qualities));
+        }
+    }
+}
+
+/// The windows of all transports of somebody who was connected, together.
+fn close_windows(member: &mut Member) -> Option<Window> {
+    let links = member.links_mut().filter(|link| link.connected);
+    links.map(Window::close).reduce(Window::add)
+}

@@ -1,0 +1,381 @@
+//! Subscriptions: who has a copy of which track, and the legs that carry them.
+
+use super::Room;
+use super::member::{Member, Subscription, Wish};
+use super::track::Track;
+use crate::domain::id::{ParticipantId, TrackId};
+use crate::media::command::{CodecMapping, Command, LegConfig, MediaKind};
+use crate::media::negotiation::{Local, Outgoing};
+use crate::media::signal::Notice;
+
+impl Room {
+    /// Whether a participant is to have a track: rights, policy, the publisher's will, its own.
+    fn wants(&self, receiver: &Member, publisher: &Member, track: TrackId) -> bool {
+        receiver.id != publisher.id
+            && receiver.admission.permissions.subscribe
+            && receiver.wishes_for(track)
+            && self.may_have(receiver, publisher, track)
+    }
+
+    /// Whether a participant may have a track, its own rights and wishes aside.
+    fn may_have(&self, receiver: &Member, publisher: &Member, track: TrackId) -> bool {
+        !publisher.admission.permissions.hidden
+            && publisher.shares(track, receiver)
+            && self.may_see(receiver, &publisher.admission)
+            && self
+                .policy
+                .may_receive(&receiver.admission, &publisher.admission)
+    }
+
+    /// Subscribes or unsubscribes one participant and one track, as things are now.
+    pub(super) fn reconcile(&mut self, receiver: ParticipantId, track: TrackId) {
+        let Some(publisher) = self.tracks.get(&track).and_then(|id| self.members.get(id)) else {
+            return;
+        };
+        let Some(member) = self.members.get(&receiver) else {
+            return;
+        };
+        let Some(known) = publisher
+            .tracks
+            .get(&track)
+            .filter(|track| track.binding.is_some())
+        else {
+            return;
+        };
+        let kind = known.request.kind;
+        let wanted = self.wants(member, publisher, track);
+        match (wanted, member.subscriptions.contains_key(&track)) {
+            (true, false) => self.begin_subscription(receiver, track, kind),
+            (false, true) => self.unsubscribe(receiver, track),
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    /// Reconciles one participant with every negotiated track.
+    pub(super) fn reconcile_all(&mut self, receiver: ParticipantId) {
+        let publishers = self.publishers.iter().filter_map(|id| self.members.get(id));
+        let tracks: Vec<TrackId> = publishers
+            .flat_map(|member| member.tracks.keys().copied())
+            .collect();
+        for track in tracks {
+            self.reconcile(receiver, track);
+        }
+    }
+
+    /// Reconciles one track with everybody.
+    pub(super) fn reconcile_receivers(&mut self, track: TrackId) {
+        let receivers: Vec<ParticipantId> = self.members.keys().copied().collect();
+        for receiver in receivers {
+            self.reconcile(receiver, track);
+        }
+    }
+
+    /// Reconciles all tracks of one participant with everybody.
+    pub(super) fn reconcile_publisher(&mut self, publisher: ParticipantId) {
+        let tracks = self
+            .members
+            .get(&publisher)
+            .map(|member| member.tracks.keys().copied());
+        let tracks: Vec<TrackId> = tracks.into_iter().flatten().collect();
+        for track in tracks {
+            self.reconcile_receivers(track);
+        }
+    }
+
+    /// A client's own choice.
+    pub(super) fn subscribe(
+        &mut self,
+        receiver: ParticipantId,
+        tracks: &[TrackId],
+        subscribe: bool,
+    ) {
+        for track in tracks.iter().copied() {
+            let publisher = self.tracks.get(&track).and_then(|id| self.members.get(id));
+            let member = self.members.get(&receiver);
+            let may = member.zip(publisher).is_some_and(|(member, publisher)| {
+                member.admission.permissions.subscribe && self.may_have(member, publisher, track)
+            });
+            if self.tracks.contains_key(&track)
+                && let Some(member) = self.members.get_mut(&receiver)
+            {
+                member.wishes.entry(track).or_default().subscribe = Some(subscribe);
+            }
+            if subscribe && !may {
+                self.tell(receiver, Notice::SubscriptionFailed { track });
+            } else {
+                self.reconcile(receiver, track);
+            }
+        }
+    }
+
+    fn begin_subscription(&mut self, receiver: ParticipantId, track: TrackId, kind: MediaKind) {
+        let subscription = Subscription {
+            kind,
+            placed: false,
+            leg: None,
+        };
+        if let Some(member) = self.members.get_mut(&receiver) {
+            member.subscriptions.insert(track, subscription);
+        }
+        if let Some(publisher) = self.tracks.get(&track).copied()
+            && let Some(known) = self.track_mut(publisher, track)
+        {
+            known.subscribers.insert(receiver);
+        }
+        self.unsettled.insert(receiver);
+        self.place_in_offer(receiver, track, kind);
+    }
+
+    /// On a connection that we offer, a section is ours to make.
+    fn place_in_offer(&mut self, receiver: ParticipantId, track: TrackId, kind: MediaKind) {
+        if self
+            .members
+            .get(&receiver)
+            .is_none_or(|member| member.subscriber.is_none())
+        {
+            return;
+        }
+        let Some(outgoing) = self.outgoing(receiver, track, kind) else {
+            return;
+        };
+        let Some(member) = self.members.get_mut(&receiver) else {
+            return;
+        };
+        let Some(side) = &mut member.subscriber else {
+            return;
+        };
+        if side.sections.attach(kind, outgoing) {
+            if let Some(subscription) = member.subscriptions.get_mut(&track) {
+                subscription.placed = true;
+            }
+        } else {
+            self.fail_subscription(receiver, track);
+        }
+    }
+
+    /// Ends a subscription that cannot be; the client is told, and is not tried again until it
+    /// asks.
+    pub(super) fn fail_subscription(&mut self, receiver: ParticipantId, track: TrackId) {
+        self.unsubscribe(receiver, track);
+        if let Some(member) = self.members.get_mut(&receiver) {
+            member.wishes.entry(track).or_default().subscribe = Some(false);
+        }
+        self.tell(receiver, Notice::SubscriptionFailed { track });
+    }
+
+    /// The stream that carries a track to a receiver, under SSRCs of its own.
+    pub(super) fn outgoing(
+        &mut self,
+        receiver: ParticipantId,
+        track: TrackId,
+        kind: MediaKind,
+    ) -> Option<Outgoing> {
+        let publisher = self.members.get(self.tracks.get(&track)?)?;
+        let request = &publisher.tracks.get(&track)?.request;
+        let (stream, stereo) = (request.stream.clone(), request.stereo);
+        let cname = publisher.id.sid();
+        let member = self.members.get_mut(&receiver)?;
+        let apart = member.admission.client.streams_apart || stream.is_empty();
+        let local: &mut Local = match (&mut member.subscriber, &mut member.publisher) {
+            (Some(side), _) => side.sections.local_mut(),
+            (None, Some(side)) => side.sections.local_mut(),
+            (None, None) => return None,
+        };
+        let ssrc = local.ssrc();
+        let rtx_ssrc = match kind {
+            MediaKind::Video => Some(local.ssrc()),
+            MediaKind::Audio => None,
+        };
+        let group = if apart { track.sid() } else { stream };
+        Some(Outgoing {
+            track,
+            stream: format!("{cname}|{group}"),
+            cname,
+            ssrc,
+            rtx_ssrc,
+            stereo,
+        })
+    }
+
+    /// Forwards a track on a section that the client agreed to.
+    pub(super) fn start_leg(
+        &mut self,
+        receiver: ParticipantId,
+        outgoing: &Outgoing,
+        codecs: Vec<CodecMapping>,
+    ) {
+        let track = outgoing.track;
+        let leg = self.config.live_ids.leg();
+        let Some(publisher) = self.tracks.get(&track).copied() else {
+            return;
+        };
+        let Some(known) = self
+            .members
+            .get(&publisher)
+            .and_then(|m| m.tracks.get(&track))
+        else {
+            return;
+        };
+        let Some(member) = self.members.get(&receiver) else {
+            return;
+        };
+        let (Some(binding), Some(link)) = (&known.binding, member.receiving()) else {
+            return;
+        };
+        let wish = member.wishes.get(&track).copied().unwrap_or_default();
+        let has_rtx = codecs
+            .iter()
+            .any(|mapping| mapping.rtx_payload_type.is_some());
+        let (source, kind) = (binding.source, known.request.kind);
+        let config = LegConfig {
+            leg,
+            source,
+            transport: link.transport,
+            ssrc: outgoing.ssrc,
+            rtx_ssrc: outgoing.rtx_ssrc.filter(|_| has_rtx),
+            codecs,
+            encoding: encoding_of(known, wish),
+            paused: known.muted || wish.disabled,
+        };
+        let paused = config.paused;
+        self.command(Command::AddLeg(config));
+        if let Some(member) = self.members.get_mut(&receiver)
+            && let Some(subscription) = member.subscriptions.get_mut(&track)
+        {
+            subscription.leg = Some(leg);
+        }
+        if kind == MediaKind::Video && !paused {
+            self.command(Command::RequestKeyFrame { source });
+        }
+        if let Some(known) = self.track_mut(publisher, track)
+            && !std::mem::replace(&mut known.subscription_told, true)
+        {
+            self.tell(publisher, Notice::TrackSubscribed { track });
+        }
+    }
+
+    /// Whether a receiver's codecs can carry a track.
+    pub(super) fn suits(&self, track: TrackId, codecs: &[CodecMapping]) -> bool {
+        let publisher = self.tracks.get(&track).and_then(|id| self.members.get(id));
+        let known = publisher.and_then(|member| member.tracks.get(&track));
+        let binding = known.and_then(|known| known.binding.as_ref());
+        binding.is_some_and(|binding| binding.suits(codecs))
+    }
+
+    /// Takes a track away from a receiver.
+    pub(super) fn unsubscribe(&mut self, receiver: ParticipantId, track: TrackId) {
+        let Some(member) = self.members.get_mut(&receiver) else {
+            return;
+        };
+        let Some(subscription) = member.subscriptions.remove(&track) else {
+            return;
+        };
+        if let Some(side) = &mut member.subscriber {
+            side.sections.detach(track);
+        } else if let Some(side) = &mut member.publisher {
+            side.sections.detach(track);
+        }
+        if let Some(leg) = subscription.leg {
+            self.command(Command::RemoveLeg { leg });
+        }
+        if let Some(publisher) = self.tracks.get(&track).copied()
+            && let Some(known) = self.track_mut(publisher, track)
+        {
+            known.subscribers.remove(&receiver);
+        }
+        self.unsettled.insert(receiver);
+    }
+
+    /// Takes everything away from a receiver.
+    pub(super) fn end_subscriptions(&mut self, receiver: ParticipantId) {
+        let member = self.members.get(&receiver);
+        let tracks = member.map(|member| member.subscriptions.keys().copied());
+        let tracks: Vec<TrackId> = tracks.into_iter().flatten().collect();
+        for track in tracks {
+            self.unsubscribe(receiver, track);
+        }
+    }
+
+    /// How a client shows tracks.
+    pub(super) fn track_setting(
+        &mut self,
+        receiver: ParticipantId,
+        tracks: &[TrackId],
+        disabled: bool,
+        shown: Option<(u32, u32, u8)>,
+    ) {
+        for track in tracks.iter().copied() {
+            let Some(publisher) = self.tracks.get(&track).and_then(|id| self.members.get(id))
+            else {
+                continue;
+            };
+            let Some(known) = publisher.tracks.get(&track) else {
+                continue;
+            };
+            let Some(member) = self.members.get(&receiver) else {
+                return;
+            };
+            let old = member.wishes.get(&track).copied().unwrap_or_default();
+            let new = Wish {
+                disabled,
+                shown,
+                ..old
+            };
+            let leg = member.subscriptions.get(&track).and_then(|known| known.leg);
+            let (before, encoding) = (encoding_of(known, old), encoding_of(known, new));
+            let paused = known.muted || disabled;
+            let was_paused = known.muted || old.disabled;
+            if let Some(member) = self.members.get_mut(&receiver) {
+                member.wishes.insert(track, new);
+            }
+            let Some(leg) = leg else { continue };
+            if encoding != before {
+                self.command(Command::SelectEncoding { leg, encoding });
+            }
+            if paused != was_paused {
+                self.command(Command::PauseLeg { leg, paused });
+                self.refresh(track, paused);
+            }
+        }
+    }
+
+    /// Holds back or lets go all copies of a track that was muted or unmuted.
+    pub(super) fn pause_legs(&mut self, publisher: ParticipantId, track: TrackId) {
+        let known = self
+            .members
+            .get(&publisher)
+            .and_then(|m| m.tracks.get(&track));
+        let Some(known) = known else { return };
+        let muted = known.muted;
+        let pausing = known.subscribers.iter().filter_map(|receiver| {
+            let member = self.members.get(receiver)?;
+            let disabled = member.wishes.get(&track).is_some_and(|wish| wish.disabled);
+            let leg = member.subscriptions.get(&track)?.leg?;
+            (!disabled).then_some(leg)
+        });
+        let pausing: Vec<_> = pausing.collect();
+        for leg in pausing {
+            self.command(Command::PauseLeg { leg, paused: muted });
+        }
+        self.refresh(track, muted);
+    }
+
+    /// A copy that goes on needs a key frame.
+    fn refresh(&mut self, track: TrackId, paused: bool) {
+        let publisher = self.tracks.get(&track).and_then(|id| self.members.get(id));
+        let known = publisher.and_then(|member| member.tracks.get(&track));
+        let video = known.filter(|known| known.request.kind == MediaKind::Video && !paused);
+        if let Some(binding) = video.and_then(|known| known.binding.as_ref()) {
+            let source = binding.source;
+            self.command(Command::RequestKeyFrame { source });
+        }
+    }
+}
+
+/// The encoding that a wish means.
+fn encoding_of(track: &Track, wish: Wish) -> u8 {
+    let best = (0, 0, u8::MAX);
+    let (width, height, quality) = wish.shown.unwrap_or(best);
+    let binding = track.binding.as_ref();
+    binding.map_or(0, |binding| binding.nearest(width, height, quality))
+}

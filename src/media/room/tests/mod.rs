@@ -1,0 +1,13 @@
+//! Rooms played by hand: clients that answer as real ones do, and a media half that only watches.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test picks out the few variants that it is about"
+)]
+
+mod bench;
+mod control;
+mod property;
+mod publishing;
+mod stay;
+mod subscribing;
