@@ -1,0 +1,46 @@
+import { expect, it } from 'vitest';
+import { withChange, withRow } from './live';
+import type { Board, BoardRow, Lesson } from './types';
+
+const lesson: Lesson = {
+  id: 'l',
+  title: 'T',
+  unit: { id: 'u', name: 'U', level: 5 },
+  teacher: { account_id: 't', name: 'T' },
+  state: 'live',
+  starts_at: '2026-11-22T02:00:00Z',
+  ends_at: '2026-11-22T03:00:00Z',
+  learners: 1,
+  my_role: 'learner',
+  my_attendance_id: 'mine',
+};
+
+function row(id: string, credited: number): BoardRow {
+  return {
+    attendance_id: id,
+    account_id: id,
+    name: id,
+    unit_name: '',
+    presence: 'connected',
+    alive: true,
+    credited_seconds: credited,
+    withheld_seconds: 0,
+    needs_review: false,
+    paused: false,
+  };
+}
+
+it('a changed lesson keeps what is mine', () => {
+  const changed: Lesson = { ...lesson, state: 'break', my_role: 'teacher', my_attendance_id: null };
+  expect(withChange(lesson, changed)).toEqual({ ...lesson, state: 'break' });
+});
+
+it('a changed row takes its place on the board, a new one is added', () => {
+  const board: Board = { lesson, server_time: '', rows: [row('a', 1), row('b', 1)] };
+  const next = withRow(withRow(board, row('a', 9)), row('c', 3));
+  expect(next.rows.map((each) => [each.attendance_id, each.credited_seconds])).toEqual([
+    ['a', 9],
+    ['b', 1],
+    ['c', 3],
+  ]);
+});

@@ -1,0 +1,76 @@
+import { QueryClient } from '@tanstack/react-query';
+import { client } from './client';
+import { createEventStream } from './events';
+import type { Board, BoardRow, Lesson } from './types';
+
+export const events = createEventStream(client);
+
+export const queryClient = new QueryClient({
+  defaultOptions: { queries: { retry: 1, staleTime: 10_000, refetchOnWindowFocus: true } },
+});
+
+/** Query keys, in one place so that events and views speak of the same data. */
+export const keys = {
+  server: ['server'] as const,
+  lessons: ['lessons'] as const,
+  lesson: (id: string) => ['lesson', id] as const,
+  board: (id: string) => ['board', id] as const,
+  attendances: ['attendances'] as const,
+  attendance: (id: string) => ['attendance', id] as const,
+  units: ['units'] as const,
+  people: ['people'] as const,
+  questions: ['questions'] as const,
+  audit: ['audit'] as const,
+};
+
+/** Puts a changed row into the board; a row nobody knew is added. */
+export function withRow(board: Board, row: BoardRow): Board {
+  const known = board.rows.some((each) => each.attendance_id === row.attendance_id);
+  const rows = known
+    ? board.rows.map((each) => (each.attendance_id === row.attendance_id ? row : each))
+    : [...board.rows, row];
+  return { ...board, rows };
+}
+
+/**
+ * A lesson as an event tells it. The event goes to everybody of the lesson, so what is mine
+ * (role, attendance) stays as my own request told it.
+ */
+export function withChange(mine: Lesson, changed: Lesson): Lesson {
+  return {
+    ...changed,
+    my_role: mine.my_role,
+    my_attendance_id: mine.my_attendance_id ?? changed.my_attendance_id,
+  };
+}
+
+/** Signed in: the stream runs and keeps the query cache fresh. Signed out: nothing remains. */
+export function startLiveUpdates(): void {
+  events.on('lesson_changed', (lesson) => {
+    queryClient.setQueryData<Lesson>(keys.lesson(lesson.id), (mine) =>
+      mine ? withChange(mine, lesson) : undefined,
+    );
+    void queryClient.invalidateQueries({ queryKey: keys.lessons });
+  });
+  events.on('board_changed', ({ lesson_id, row }) => {
+    queryClient.setQueryData<Board>(keys.board(lesson_id), (board) =>
+      board ? withRow(board, row) : undefined,
+    );
+  });
+  events.on('attendance_changed', (summary) => {
+    void queryClient.invalidateQueries({ queryKey: keys.attendances });
+    void queryClient.invalidateQueries({ queryKey: keys.attendance(summary.id) });
+  });
+  events.on('reset', () => void queryClient.invalidateQueries());
+
+  let account: string | undefined;
+  client.session.subscribe(() => {
+    const state = client.session.get();
+    const next = state.status === 'signed_in' ? state.me.account_id : undefined;
+    if (next === account) return;
+    account = next;
+    events.stop();
+    queryClient.clear();
+    if (next !== undefined) events.start();
+  });
+}

@@ -1,0 +1,197 @@
+import type { Stretch } from '../lib/timeline';
+
+export type Role = 'system_administrator' | 'unit_officer' | 'teacher' | 'learner';
+export const ROLES: Role[] = ['system_administrator', 'unit_officer', 'teacher', 'learner'];
+
+export interface UnitRef {
+  id: string;
+  name: string;
+  level: number;
+}
+
+export interface Unit extends UnitRef {
+  parent_id: string | null;
+  code: string;
+}
+
+export interface RoleGrant {
+  role: Role;
+  unit: UnitRef;
+}
+
+export interface Me {
+  account_id: string;
+  person_id: string;
+  username: string;
+  name: string;
+  locale: string;
+  unit: UnitRef;
+  roles: RoleGrant[];
+  may: string[];
+}
+
+export interface Session {
+  access_token: string;
+  expires_in: number;
+  me: Me;
+}
+
+export interface Person {
+  id: string;
+  account_id?: string | null;
+  username?: string | null;
+  name: string;
+  kind: 'subject' | 'staff';
+  unit: UnitRef;
+  roles: RoleGrant[];
+  disabled: boolean;
+}
+
+export type LessonState = 'scheduled' | 'live' | 'break' | 'ended' | 'cancelled';
+export type LessonScope = 'today' | 'upcoming' | 'past';
+
+export interface Lesson {
+  id: string;
+  title: string;
+  unit: UnitRef;
+  teacher: { account_id: string; name: string } | null;
+  state: LessonState;
+  starts_at: string;
+  ends_at: string;
+  started_at?: string | null;
+  ended_at?: string | null;
+  learners: number;
+  my_role: 'teacher' | 'officer' | 'learner';
+  my_attendance_id?: string | null;
+}
+
+export interface Join {
+  url: string;
+  token: string;
+  room: string;
+  identity: string;
+  role: string;
+  attendance_id?: string | null;
+  server_time: string;
+  notice: { recorded: boolean; checks: boolean };
+}
+
+export type Presence = 'absent' | 'connected' | 'interrupted' | 'left';
+export type CheckKind = 'presence' | 'question';
+
+export interface BoardRow {
+  attendance_id: string;
+  account_id: string;
+  name: string;
+  unit_name: string;
+  presence: Presence;
+  alive: boolean;
+  credited_seconds: number;
+  withheld_seconds: number;
+  pending?: { kind: CheckKind; deadline: string } | null;
+  last_outcome?: string | null;
+  needs_review: boolean;
+  paused: boolean;
+}
+
+export interface Board {
+  lesson: Lesson;
+  server_time: string;
+  rows: BoardRow[];
+}
+
+export type QuestionKind = 'single' | 'multiple' | 'true_false';
+
+export interface PromptQuestion {
+  text: string;
+  kind: QuestionKind;
+  options: { key: string; text: string }[];
+}
+
+export interface Prompt {
+  check_id: string;
+  attendance_id: string;
+  kind: CheckKind;
+  nonce: string;
+  opened_at: string;
+  deadline: string;
+  server_time: string;
+  attempts_left: number;
+  question?: PromptQuestion | null;
+}
+
+export interface PromptClosed {
+  check_id: string;
+  attendance_id: string;
+  outcome: string;
+  credited_seconds: number;
+}
+
+export interface Heartbeat {
+  server_time: string;
+  credited_seconds: number;
+  prompt?: Prompt | null;
+}
+
+export interface CheckAnswer {
+  outcome: string;
+  attempts_left: number;
+  credited_seconds: number;
+}
+
+export interface AttendanceSummary {
+  id: string;
+  lesson: { id: string; title: string; starts_at: string };
+  state: 'open' | 'closed' | 'needs_review';
+  credited_seconds: number;
+  withheld_seconds: number;
+  commitment: string;
+  seed?: string | null;
+  rule_version: number | string;
+}
+
+export interface AttendanceCheck {
+  id: string;
+  kind: string;
+  asked_at: string;
+  deadline: string;
+  answered_at?: string | null;
+  outcome?: string | null;
+  by: 'schedule' | 'staff';
+}
+
+export interface Attendance extends AttendanceSummary {
+  stretches: Stretch[];
+  checks: AttendanceCheck[];
+}
+
+export interface Question {
+  id: string;
+  text: string;
+  kind: QuestionKind;
+  options: { key?: string; text: string; correct?: boolean }[];
+  unit?: UnitRef | null;
+}
+
+export interface AuditEntry {
+  seq: number;
+  at: string;
+  actor: string | { name?: string; account_id?: string } | null;
+  action: string;
+  subject: string | null;
+  detail: unknown;
+}
+
+export interface ServerInfo {
+  name: string;
+  version: string;
+  demo: boolean;
+}
+
+export interface Items<T> {
+  items: T[];
+}
+
+export interface Page<T> extends Items<T> {
+  total: number;
+}

@@ -1,0 +1,148 @@
+import type { PromptAnswer } from '../api/calls';
+import type { CheckAnswer, CheckKind, Prompt, PromptClosed } from '../api/types';
+import type { Problem, Result } from '../lib/result';
+import { createStore, type Store } from '../lib/store';
+
+/** What the person is asked right now. */
+export type PromptView =
+  | { phase: 'none' }
+  | {
+      phase: 'asking';
+      prompt: Prompt;
+      /** `idle`: may answer; `sending`: an answer is under way; `renewing`: waits for a new nonce. */
+      step: 'idle' | 'sending' | 'renewing';
+      /** The last answer was not accepted and another try is left. */
+      again: boolean;
+      problem?: Problem;
+    }
+  | { phase: 'done'; checkId: string; kind: CheckKind; outcome: string };
+
+export interface PromptParts {
+  /** Server time in milliseconds. */
+  now: () => number;
+  answer: (checkId: string, nonce: string, answer: PromptAnswer) => Promise<Result<CheckAnswer>>;
+  /** Asks the server for the current prompt, used when a nonce is spent. */
+  renew: () => void;
+}
+
+export interface Prompts {
+  view: Store<PromptView>;
+  /** Takes a prompt from the stream or from a heartbeat, whichever brought it first. */
+  open: (prompt: Prompt) => void;
+  close: (closed: PromptClosed) => void;
+  respond: (answer: PromptAnswer) => Promise<void>;
+  /** Seconds until the deadline by the server's time, never negative. */
+  secondsLeft: () => number;
+  /** Ends the current prompt when its time is over. */
+  expire: () => void;
+  dismiss: () => void;
+}
+
+/** Prompts that may wait behind the shown one; more are dropped, the heartbeat brings them again. */
+const WAITING_MAX = 8;
+/** Remembered prompts and closed checks; the oldest is forgotten first. */
+const REMEMBERED_MAX = 256;
+
+const PASSED = new Set(['passed', 'passed_low_assurance', 'exempt', 'void', 'upheld']);
+
+export function isPassed(outcome: string): boolean {
+  return PASSED.has(outcome);
+}
+
+export function createPrompts({ now, answer, renew }: PromptParts): Prompts {
+  const view = createStore<PromptView>({ phase: 'none' });
+  const seen = new Set<string>();
+  const closed = new Set<string>();
+  let waiting: Prompt[] = [];
+
+  const show = (prompt: Prompt, again = false) =>
+    view.set({ phase: 'asking', prompt, step: 'idle', again });
+
+  const done = (prompt: Prompt, outcome: string) => {
+    remember(closed, prompt.check_id);
+    view.set({ phase: 'done', checkId: prompt.check_id, kind: prompt.kind, outcome });
+  };
+
+  const secondsLeft = () => {
+    const current = view.get();
+    if (current.phase !== 'asking') return 0;
+    return Math.max(0, (Date.parse(current.prompt.deadline) - now()) / 1000);
+  };
+
+  return {
+    view,
+    secondsLeft,
+    open: (prompt) => {
+      const key = `${prompt.check_id}:${prompt.nonce}`;
+      const isOver = Date.parse(prompt.deadline) <= now();
+      if (seen.has(key) || closed.has(prompt.check_id) || isOver) return;
+      const current = view.get();
+      if (current.phase === 'none') {
+        remember(seen, key);
+        show(prompt);
+      } else if (current.phase === 'asking' && current.prompt.check_id === prompt.check_id) {
+        remember(seen, key);
+        show(prompt, current.again);
+      } else if (waiting.length < WAITING_MAX) {
+        remember(seen, key);
+        waiting = [...waiting.filter((each) => each.check_id !== prompt.check_id), prompt];
+      }
+    },
+    close: ({ check_id, outcome }) => {
+      remember(closed, check_id);
+      waiting = waiting.filter((each) => each.check_id !== check_id);
+      const current = view.get();
+      if (current.phase === 'asking' && current.prompt.check_id === check_id) {
+        done(current.prompt, outcome);
+      } else if (current.phase === 'done' && current.checkId === check_id) {
+        view.set({ ...current, outcome });
+      }
+    },
+    respond: async (given) => {
+      const asked = view.get();
+      if (asked.phase !== 'asking' || asked.step !== 'idle') return;
+      const { prompt } = asked;
+      view.set({ ...asked, step: 'sending', problem: undefined });
+      const result = await answer(prompt.check_id, prompt.nonce, given);
+      const current = view.get();
+      if (current.phase !== 'asking' || current.prompt.nonce !== prompt.nonce) {
+        // A new nonce or the closing of the check overtook this answer on its way.
+        return;
+      }
+      if (!result.ok) {
+        view.set({ ...current, step: 'idle', problem: result.error });
+        if (result.error.status === 409) renew();
+      } else if (!isPassed(result.value.outcome) && result.value.attempts_left > 0) {
+        view.set({ ...current, step: 'renewing', again: true });
+        renew();
+      } else {
+        done(prompt, result.value.outcome);
+      }
+    },
+    expire: () => {
+      const current = view.get();
+      if (current.phase === 'asking' && current.step !== 'sending' && secondsLeft() <= 0) {
+        view.set({
+          phase: 'done',
+          checkId: current.prompt.check_id,
+          kind: current.prompt.kind,
+          outcome: 'missed',
+        });
+      }
+    },
+    dismiss: () => {
+      if (view.get().phase !== 'done') return;
+      waiting = waiting.filter((prompt) => Date.parse(prompt.deadline) > now());
+      const [next, ...rest] = waiting;
+      waiting = rest;
+      if (next) show(next);
+      else view.set({ phase: 'none' });
+    },
+  };
+}
+
+function remember(memory: Set<string>, key: string): void {
+  memory.add(key);
+  const oldest = memory.values().next().value;
+  if (memory.size > REMEMBERED_MAX && oldest !== undefined) memory.delete(oldest);
+}

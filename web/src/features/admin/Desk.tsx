@@ -1,0 +1,95 @@
+import { App, ConfigProvider, theme as antdTheme } from 'antd';
+import enUS from 'antd/locale/en_US';
+import zhCN from 'antd/locale/zh_CN';
+import dayjs from 'dayjs';
+import 'dayjs/locale/zh-cn';
+import { NavLink, Navigate, Route, Routes } from 'react-router';
+import { client } from '../../api/client';
+import { useTranslation } from '../../i18n/useText';
+import { useStore } from '../../lib/store';
+import { appearance } from '../../ui/appearance';
+import { antdTokens, dark, light } from '../../ui/theme';
+import { Icon, type IconName } from '../../ui/Icon';
+import { AuditPage } from './AuditPage';
+import { LessonsPage } from './LessonsPage';
+import { PeoplePage } from './PeoplePage';
+import { QuestionsPage } from './QuestionsPage';
+import { UnitsPage } from './UnitsPage';
+import './desk.css';
+
+interface Section {
+  path: string;
+  right: string;
+  icon: IconName;
+  text: 'desk.lessons' | 'desk.people' | 'desk.units' | 'desk.questions' | 'desk.audit';
+  page: React.ReactNode;
+}
+
+const SECTIONS: Section[] = [
+  {
+    path: 'lessons',
+    right: 'lessons.manage',
+    icon: 'calendar',
+    text: 'desk.lessons',
+    page: <LessonsPage />,
+  },
+  {
+    path: 'questions',
+    right: 'lessons.manage',
+    icon: 'question',
+    text: 'desk.questions',
+    page: <QuestionsPage />,
+  },
+  {
+    path: 'people',
+    right: 'people.manage',
+    icon: 'people',
+    text: 'desk.people',
+    page: <PeoplePage />,
+  },
+  { path: 'units', right: 'units.manage', icon: 'board', text: 'desk.units', page: <UnitsPage /> },
+  { path: 'audit', right: 'audit.read', icon: 'book', text: 'desk.audit', page: <AuditPage /> },
+];
+
+/** The desk: tables and forms for those who arrange lessons and look after people. */
+export default function Desk() {
+  const { t, i18n } = useTranslation();
+  const session = useStore(client.session);
+  const look = useStore(appearance);
+  const isDark = look === 'dark';
+  const isEnglish = i18n.language === 'en';
+  dayjs.locale(isEnglish ? 'en' : 'zh-cn');
+  if (session.status !== 'signed_in') return null;
+  const shown = SECTIONS.filter((section) => session.me.may.includes(section.right));
+  const first = shown[0];
+  if (!first) return <Navigate to="/" replace />;
+  return (
+    <ConfigProvider
+      locale={isEnglish ? enUS : zhCN}
+      theme={{
+        token: antdTokens(isDark ? dark : light),
+        algorithm: isDark ? antdTheme.darkAlgorithm : antdTheme.defaultAlgorithm,
+      }}
+    >
+      <App className="desk">
+        <nav className="desk-nav" aria-label={t('desk.title')}>
+          {shown.map((section) => (
+            <NavLink key={section.path} to={`/desk/${section.path}`}>
+              <Icon name={section.icon} />
+              {t(section.text)}
+            </NavLink>
+          ))}
+        </nav>
+        <div className="desk-page">
+          <Routes>
+            <Route index element={<Navigate to={first.path} replace />} />
+            {shown.map((section) => (
+              <Route key={section.path} path={section.path} element={section.page} />
+            ))}
+            <Route path="*" element={<Navigate to={`/desk/${first.path}`} replace />} />
+          </Routes>
+        </div>
+      </App>
+    </ConfigProvider>
+  );
+}

@@ -1,0 +1,230 @@
+import { CheckCircleFilled, DeleteOutlined, PlusOutlined } from '@ant-design/icons';
+import { useQuery } from '@tanstack/react-query';
+import { Button, Checkbox, Drawer, Form, Input, Segmented, Table, TreeSelect } from 'antd';
+import type { ColumnsType } from 'antd/es/table';
+import { useState } from 'react';
+import { createQuestion, listQuestions, type QuestionDraft } from '../../api/calls';
+import { client } from '../../api/client';
+import { keys } from '../../api/live';
+import type { Question, QuestionKind } from '../../api/types';
+import { useTranslation } from '../../i18n/useText';
+import { downloadCsv } from '../../lib/csv';
+import { unwrap } from '../../lib/result';
+import { Empty } from '../../ui/State';
+import { PageHead } from './PageHead';
+import { unitTree, useChange, useUnits } from './queries';
+import { useFilters } from './useFilters';
+
+const OPTIONS_MIN = 2;
+const OPTIONS_MAX = 8;
+
+function useKindText(): Record<QuestionKind, string> {
+  const { t } = useTranslation();
+  return {
+    single: t('questions.single'),
+    multiple: t('questions.multiple'),
+    true_false: t('questions.trueFalse'),
+  };
+}
+
+export function QuestionsPage() {
+  const { t } = useTranslation();
+  const kindText = useKindText();
+  const [get, set] = useFilters();
+  const [creating, setCreating] = useState(false);
+  const q = get('q');
+  const questions = useQuery({
+    queryKey: [...keys.questions, q],
+    queryFn: async () => unwrap(await listQuestions(q)),
+    placeholderData: (before) => before,
+  });
+  const rows = questions.data?.items ?? [];
+  const columns: ColumnsType<Question> = [
+    { title: t('questions.text'), dataIndex: 'text' },
+    {
+      title: t('questions.kind'),
+      dataIndex: 'kind',
+      width: 100,
+      render: (kind: QuestionKind) => kindText[kind],
+    },
+    {
+      title: t('questions.options'),
+      key: 'options',
+      render: (_, question) => (
+        <ul className="desk-options">
+          {question.options.map((option) => (
+            <li key={option.text}>
+              {option.text}
+              {option.correct === true && (
+                <span className="desk-correct">
+                  <CheckCircleFilled /> {t('questions.correct')}
+                </span>
+              )}
+            </li>
+          ))}
+        </ul>
+      ),
+    },
+  ];
+  const exportAll = () =>
+    downloadCsv(
+      t('desk.questions'),
+      [t('questions.text'), t('questions.kind'), t('questions.options')],
+      rows.map((each) => [
+        each.text,
+        kindText[each.kind],
+        each.options.map((option) => option.text).join('; '),
+      ]),
+    );
+  return (
+    <>
+      <PageHead
+        title={t('desk.questions')}
+        onExport={exportAll}
+        create={{
+          text: t('questions.create'),
+          onClick: () => setCreating(true),
+          testId: 'question-create',
+        }}
+      >
+        <Input.Search
+          allowClear
+          className="desk-search"
+          aria-label={t('desk.search')}
+          placeholder={t('desk.search')}
+          defaultValue={q}
+          onSearch={(next) => set({ q: next })}
+        />
+      </PageHead>
+      <Table<Question>
+        rowKey="id"
+        size="middle"
+        columns={columns}
+        dataSource={rows}
+        loading={questions.isFetching}
+        scroll={{ x: 720 }}
+        locale={{
+          emptyText: (
+            <Empty icon="question" title={t('questions.empty')} hint={t('questions.emptyHint')} />
+          ),
+        }}
+        pagination={{ pageSize: 20, showSizeChanger: false, hideOnSinglePage: true }}
+      />
+      {creating && (
+        <Drawer open size={520} title={t('questions.create')} onClose={() => setCreating(false)}>
+          <QuestionForm onDone={() => setCreating(false)} />
+        </Drawer>
+      )}
+    </>
+  );
+}
+
+interface Draft extends Omit<QuestionDraft, 'options'> {
+  options: { text?: string; correct?: boolean }[];
+}
+
+function QuestionForm({ onDone }: { onDone: () => void }) {
+  const { t } = useTranslation();
+  const kindText = useKindText();
+  const units = useUnits();
+  const session = client.session.get();
+  const home = session.status === 'signed_in' ? session.me.unit.id : undefined;
+  const [form] = Form.useForm<Draft>();
+  const required = { required: true, whitespace: true, message: t('desk.required') };
+  const create = useChange(
+    (draft: Draft) =>
+      createQuestion({
+        ...draft,
+        options: draft.options.map((option) => ({
+          text: option.text ?? '',
+          correct: option.correct ?? false,
+        })),
+      }),
+    keys.questions,
+    { onDone },
+  );
+  const setOptions = (kind: QuestionKind) => {
+    const texts = kind === 'true_false' ? [t('questions.right'), t('questions.wrong')] : ['', ''];
+    form.setFieldValue(
+      'options',
+      texts.map((text) => ({ text, correct: false })),
+    );
+  };
+  return (
+    <Form<Draft>
+      form={form}
+      layout="vertical"
+      requiredMark={false}
+      initialValues={{ kind: 'single', unit_id: home, options: [{}, {}] }}
+      onFinish={create.mutate}
+    >
+      <Form.Item name="text" label={t('questions.text')} rules={[required]}>
+        <Input.TextArea rows={3} maxLength={500} />
+      </Form.Item>
+      <Form.Item name="kind" label={t('questions.kind')}>
+        <Segmented<QuestionKind>
+          options={(['single', 'multiple', 'true_false'] as const).map((kind) => ({
+            value: kind,
+            label: kindText[kind],
+          }))}
+          onChange={setOptions}
+        />
+      </Form.Item>
+      <Options />
+      <Form.Item name="unit_id" label={t('questions.unit')} rules={[required]}>
+        <TreeSelect treeData={unitTree(units.data ?? [])} treeDefaultExpandAll />
+      </Form.Item>
+      <Button type="primary" htmlType="submit" loading={create.isPending} block>
+        {t('app.save')}
+      </Button>
+    </Form>
+  );
+}
+
+function Options() {
+  const { t } = useTranslation();
+  const required = { required: true, whitespace: true, message: t('desk.required') };
+  const checkCorrect = (form: { getFieldValue: (name: string) => unknown }) => ({
+    validator: (_: unknown, options: { correct?: boolean }[]) => {
+      const right = options.filter((option) => option.correct === true).length;
+      if (right === 0) return Promise.reject(new Error(t('questions.needCorrect')));
+      const isMultiple = form.getFieldValue('kind') === 'multiple';
+      return right > 1 && !isMultiple
+        ? Promise.reject(new Error(t('questions.needOne')))
+        : Promise.resolve();
+    },
+  });
+  return (
+    <Form.List name="options" rules={[checkCorrect as never]}>
+      {(fields, { add, remove }, { errors }) => (
+        <Form.Item label={t('questions.options')}>
+          {fields.map((field, index) => (
+            <div key={field.key} className="desk-option">
+              <Form.Item name={[field.name, 'text']} rules={[required]}>
+                <Input placeholder={t('questions.option', { n: index + 1 })} maxLength={200} />
+              </Form.Item>
+              <Form.Item name={[field.name, 'correct']} valuePropName="checked">
+                <Checkbox>{t('questions.correct')}</Checkbox>
+              </Form.Item>
+              <Button
+                type="text"
+                icon={<DeleteOutlined />}
+                aria-label={t('questions.removeOption')}
+                disabled={fields.length <= OPTIONS_MIN}
+                onClick={() => remove(field.name)}
+              />
+            </div>
+          ))}
+          <Form.ErrorList errors={errors} />
+          <Button
+            icon={<PlusOutlined />}
+            disabled={fields.length >= OPTIONS_MAX}
+            onClick={() => add({})}
+          >
+            {t('questions.addOption')}
+          </Button>
+        </Form.Item>
+      )}
+    </Form.List>
+  );
+}

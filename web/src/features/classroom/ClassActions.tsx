@@ -1,0 +1,194 @@
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import {
+  actOnLesson,
+  askPresence,
+  askQuestion,
+  listQuestions,
+  muteAll,
+  type LessonAction,
+} from '../../api/calls';
+import { keys, queryClient } from '../../api/live';
+import type { Lesson } from '../../api/types';
+import { useProblemText, useTranslation } from '../../i18n/useText';
+import { problemOf, unwrap } from '../../lib/result';
+import { Button } from '../../ui/Button';
+import { Confirm, Dialog } from '../../ui/Dialog';
+import { Field } from '../../ui/Field';
+import { Empty, Skeleton } from '../../ui/State';
+import { tell } from '../../ui/toasts';
+
+type Asking = 'end' | 'check' | 'question' | undefined;
+
+/** What a teacher does with the whole class. */
+export function ClassActions({ lesson }: { lesson: Lesson }) {
+  const { t } = useTranslation();
+  const problemText = useProblemText();
+  const [asking, setAsking] = useState<Asking>();
+  const onError = (error: unknown) => tell('refused', problemText(problemOf(error)));
+  const act = useMutation({
+    mutationFn: async (action: LessonAction) => unwrap(await actOnLesson(lesson.id, action)),
+    onSuccess: (changed) => {
+      queryClient.setQueryData(keys.lesson(lesson.id), changed);
+      void queryClient.invalidateQueries({ queryKey: keys.lessons });
+    },
+    onError,
+  });
+  const mute = useMutation({
+    mutationFn: async () => unwrap(await muteAll(lesson.id)),
+    onSuccess: () => tell('ok', t('actions.mutedAll')),
+    onError,
+  });
+  const isLive = lesson.state === 'live';
+  const isBreak = lesson.state === 'break';
+  return (
+    <div className="class-actions" role="toolbar" aria-label={t('actions.label')}>
+      <Button
+        size="small"
+        icon="bell"
+        disabled={!isLive}
+        data-testid="lesson-check"
+        onClick={() => setAsking('check')}
+      >
+        {t('actions.check')}
+      </Button>
+      <Button
+        size="small"
+        icon="question"
+        disabled={!isLive}
+        data-testid="lesson-question"
+        onClick={() => setAsking('question')}
+      >
+        {t('actions.question')}
+      </Button>
+      <Button
+        size="small"
+        icon="microphoneOff"
+        busy={mute.isPending}
+        data-testid="lesson-mute-all"
+        onClick={() => mute.mutate()}
+      >
+        {t('actions.muteAll')}
+      </Button>
+      <Button
+        size="small"
+        look={isBreak ? 'primary' : 'quiet'}
+        icon={isBreak ? 'play' : 'pause'}
+        disabled={!isLive && !isBreak}
+        busy={act.isPending && act.variables !== 'end'}
+        data-testid={isBreak ? 'lesson-resume' : 'lesson-break'}
+        onClick={() => act.mutate(isBreak ? 'resume' : 'break')}
+      >
+        {isBreak ? t('actions.resume') : t('actions.break')}
+      </Button>
+      <Button
+        size="small"
+        look="danger"
+        icon="stop"
+        data-testid="lesson-end"
+        onClick={() => setAsking('end')}
+      >
+        {t('actions.end')}
+      </Button>
+      {asking === 'end' && (
+        <Confirm
+          title={t('actions.endTitle')}
+          text={t('actions.endText')}
+          confirm={t('actions.end')}
+          danger
+          busy={act.isPending}
+          onConfirm={() => act.mutate('end', { onSettled: () => setAsking(undefined) })}
+          onClose={() => setAsking(undefined)}
+        />
+      )}
+      {asking === 'check' && <AskPresence lesson={lesson} onClose={() => setAsking(undefined)} />}
+      {asking === 'question' && (
+        <ChooseQuestion lesson={lesson} onClose={() => setAsking(undefined)} />
+      )}
+    </div>
+  );
+}
+
+interface AskProps {
+  lesson: Lesson;
+  onClose: () => void;
+}
+
+function AskPresence({ lesson, onClose }: AskProps) {
+  const { t } = useTranslation();
+  const problemText = useProblemText();
+  const ask = useMutation({
+    mutationFn: async () => unwrap(await askPresence(lesson.id)),
+    onSuccess: ({ asked }) => tell('ok', t('actions.asked', { n: asked })),
+    onError: (error) => tell('refused', problemText(problemOf(error))),
+    onSettled: onClose,
+  });
+  return (
+    <Confirm
+      title={t('actions.checkTitle')}
+      text={t('actions.checkText')}
+      confirm={t('actions.check')}
+      busy={ask.isPending}
+      onConfirm={() => ask.mutate()}
+      onClose={onClose}
+    />
+  );
+}
+
+function ChooseQuestion({ lesson, onClose }: AskProps) {
+  const { t } = useTranslation();
+  const problemText = useProblemText();
+  const [wanted, setWanted] = useState('');
+  const questions = useQuery({
+    queryKey: [...keys.questions, ''],
+    queryFn: async () => unwrap(await listQuestions()),
+  });
+  const ask = useMutation({
+    mutationFn: async (id: string) => unwrap(await askQuestion(lesson.id, id)),
+    onSuccess: ({ asked }) => {
+      tell('ok', t('actions.asked', { n: asked }));
+      onClose();
+    },
+    onError: (error) => tell('refused', problemText(problemOf(error))),
+  });
+  const shown = (questions.data?.items ?? []).filter((each) =>
+    each.text.toLowerCase().includes(wanted.trim().toLowerCase()),
+  );
+  return (
+    <Dialog title={t('actions.chooseQuestion')} look="sheet" onClose={onClose}>
+      <Field
+        label={t('actions.searchQuestion')}
+        value={wanted}
+        onChange={(event) => setWanted(event.target.value)}
+      />
+      {questions.isPending && <Skeleton label={t('app.loading')} />}
+      {questions.data?.items.length === 0 && (
+        <Empty
+          icon="question"
+          title={t('actions.noQuestions')}
+          hint={t('actions.noQuestionsHint')}
+        />
+      )}
+      <ul className="question-list">
+        {shown.map((question) => (
+          <li key={question.id}>
+            <div>
+              <p>{question.text}</p>
+              <span className="hint">{question.options.map((each) => each.text).join(' / ')}</span>
+            </div>
+            <Button
+              size="small"
+              look="primary"
+              busy={ask.isPending && ask.variables === question.id}
+              data-testid="question-ask"
+              data-question={question.id}
+              onClick={() => ask.mutate(question.id)}
+            >
+              {t('actions.askThis')}
+            </Button>
+          </li>
+        ))}
+      </ul>
+    </Dialog>
+  );
+}

@@ -1,0 +1,88 @@
+import {
+  isTrackReference,
+  useIsSpeaking,
+  useParticipantAttributes,
+  useTrackMutedIndicator,
+  VideoTrack,
+  type TrackReferenceOrPlaceholder,
+} from '@livekit/components-react';
+import { Track } from 'livekit-client';
+import { useTranslation } from '../../i18n/useText';
+import { Avatar } from '../../ui/Avatar';
+import { Icon } from '../../ui/Icon';
+import { ConnectionQualityIndicator } from './Quality';
+
+interface Props {
+  track: TrackReferenceOrPlaceholder;
+  large?: boolean;
+  hint?: string;
+}
+
+/** One person's picture with name, microphone, hand and connection. */
+export function Tile({ track, large = false, hint }: Props) {
+  const { t } = useTranslation();
+  const { participant, source } = track;
+  const speaking = useIsSpeaking(participant);
+  const { attributes } = useParticipantAttributes({ participant });
+  const name = participant.name || participant.identity;
+  const isScreen = source === Track.Source.ScreenShare;
+  const classes = ['tile'];
+  if (large) classes.push('tile-large');
+  if (speaking && !isScreen) classes.push('tile-speaking');
+  return (
+    <div
+      className={classes.join(' ')}
+      data-testid="tile"
+      data-identity={participant.identity}
+      data-source={source}
+    >
+      <Picture track={track} name={name} large={large} hint={hint} />
+      {attributes?.['hand'] === '1' && (
+        <span className="tile-hand" role="img" aria-label={t('room.handRaised')}>
+          <Icon name="hand" size={large ? 24 : 18} />
+        </span>
+      )}
+      <div className="tile-foot">
+        <Microphone participant={participant} />
+        <span className="tile-name">
+          {isScreen
+            ? t('room.sharing', { name })
+            : participant.isLocal
+              ? t('room.you', { name })
+              : name}
+        </span>
+        <ConnectionQualityIndicator participant={participant} />
+      </div>
+    </div>
+  );
+}
+
+function Picture(props: Props & { name: string }) {
+  const { track, name, large = false, hint } = props;
+  const isMirrored = track.participant.isLocal && track.source === Track.Source.Camera;
+  if (isTrackReference(track) && !track.publication.isMuted) {
+    return (
+      <VideoTrack trackRef={track} className={isMirrored ? 'tile-video mirrored' : 'tile-video'} />
+    );
+  }
+  return (
+    <div className="tile-empty">
+      <Avatar name={name} size={large ? 'large' : 'normal'} />
+      {hint !== undefined && <p>{hint}</p>}
+    </div>
+  );
+}
+
+function Microphone({ participant }: { participant: TrackReferenceOrPlaceholder['participant'] }) {
+  const { t } = useTranslation();
+  const { isMuted } = useTrackMutedIndicator({ participant, source: Track.Source.Microphone });
+  return (
+    <span
+      className={isMuted ? 'tile-microphone tile-muted' : 'tile-microphone'}
+      role="img"
+      aria-label={isMuted ? t('room.microphoneOff') : t('room.microphoneOn')}
+    >
+      <Icon name={isMuted ? 'microphoneOff' : 'microphone'} size={16} />
+    </span>
+  );
+}

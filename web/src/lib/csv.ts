@@ -1,0 +1,20 @@
+/** One cell of RFC 4180, guarded so that a spreadsheet never runs it as a formula. */
+function cell(value: string | number): string {
+  const text = String(value);
+  const guarded = typeof value === 'string' && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(guarded) ? `"${guarded.replaceAll('"', '""')}"` : guarded;
+}
+
+export function toCsv(header: string[], rows: (string | number)[][]): string {
+  return [header, ...rows].map((row) => row.map(cell).join(',')).join('\r\n') + '\r\n';
+}
+
+/** Offers the table as a file. The byte order mark makes Excel read it as UTF-8. */
+export function downloadCsv(name: string, header: string[], rows: (string | number)[][]): void {
+  const blob = new Blob(['\ufeff', toCsv(header, rows)], { type: 'text/csv;charset=utf-8' });
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(blob);
+  link.download = `${name}.csv`;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}

@@ -1,0 +1,123 @@
+import type { Attendance, AttendanceCheck } from '../api/types';
+import { useTranslation } from '../i18n/useText';
+import { clockTimeExact, runningTime } from '../lib/time';
+import type { Stretch } from '../lib/timeline';
+import { outcomeTone } from './lessonTone';
+import { Notice, StateTag, type Tone } from './State';
+import { TimelineBar } from './TimelineBar';
+
+const VERDICT_TONE: Record<Stretch['verdict'], Tone> = {
+  credited: 'ok',
+  withheld: 'refused',
+  pending: 'waiting',
+};
+
+/** One lesson's record: the bar, the same as a table, the checks, and the proof of fairness. */
+export function AttendanceDetail({ attendance }: { attendance: Attendance }) {
+  const { t } = useTranslation();
+  return (
+    <div className="attendance">
+      <TimelineBar
+        stretches={attendance.stretches}
+        startsAt={attendance.lesson.starts_at}
+        creditedSeconds={attendance.credited_seconds}
+        withheldSeconds={attendance.withheld_seconds}
+      />
+      {attendance.state === 'needs_review' && (
+        <Notice tone="attention">{t('record.reviewText')}</Notice>
+      )}
+      {attendance.stretches.length > 0 && <Stretches stretches={attendance.stretches} />}
+      <h4>{t('record.checks')}</h4>
+      {attendance.checks.length === 0 ? (
+        <p className="hint">{t('record.noChecks')}</p>
+      ) : (
+        <Checks checks={attendance.checks} />
+      )}
+      <details className="proof">
+        <summary>{t('record.proof')}</summary>
+        <p>{t('record.proofText')}</p>
+        <dl>
+          <dt>{t('record.commitment')}</dt>
+          <dd>
+            <code>{attendance.commitment}</code>
+          </dd>
+          <dt>{t('record.seed')}</dt>
+          <dd>{attendance.seed ? <code>{attendance.seed}</code> : t('record.seedLater')}</dd>
+          <dt>{t('record.ruleVersion')}</dt>
+          <dd>{attendance.rule_version}</dd>
+        </dl>
+      </details>
+    </div>
+  );
+}
+
+function Stretches({ stretches }: { stretches: Stretch[] }) {
+  const { t, i18n } = useTranslation();
+  const reason = (stretch: Stretch): string => {
+    if (!stretch.reason) return '';
+    const key = `reason.${stretch.reason}` as 'reason.other';
+    return i18n.exists(key) ? t(key) : t('reason.other');
+  };
+  return (
+    <div className="scroll-x" tabIndex={0} role="region" aria-label={t('record.table')}>
+      <table className="plain-table">
+        <caption>{t('record.table')}</caption>
+        <thead>
+          <tr>
+            <th scope="col">{t('record.from')}</th>
+            <th scope="col">{t('record.to')}</th>
+            <th scope="col">{t('record.length')}</th>
+            <th scope="col">{t('record.verdict')}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {stretches.map((stretch) => (
+            <tr key={stretch.from}>
+              <td>{clockTimeExact(stretch.from, i18n.language)}</td>
+              <td>{clockTimeExact(stretch.to, i18n.language)}</td>
+              <td>{runningTime(stretch.seconds)}</td>
+              <td>
+                <StateTag tone={VERDICT_TONE[stretch.verdict]}>
+                  {t(`record.${stretch.verdict}`)}
+                </StateTag>
+                {stretch.reason && <div className="reason">{reason(stretch)}</div>}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Checks({ checks }: { checks: AttendanceCheck[] }) {
+  const { t, i18n } = useTranslation();
+  const kind = (name: string) => {
+    const key = `kind.${name}` as 'kind.presence';
+    return i18n.exists(key) ? t(key) : name;
+  };
+  return (
+    <ul className="check-list">
+      {checks.map((check) => (
+        <li key={check.id}>
+          <span className="figures">{clockTimeExact(check.asked_at, i18n.language)}</span>
+          <span>
+            {kind(check.kind)}
+            <small>{t(check.by === 'staff' ? 'record.byStaff' : 'record.bySchedule')}</small>
+          </span>
+          <StateTag tone={outcomeTone(check.outcome)}>
+            <OutcomeText outcome={check.outcome} />
+          </StateTag>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** The outcome of a check in a word. */
+export function OutcomeText({ outcome }: { outcome: string | null | undefined }) {
+  const { t, i18n } = useTranslation();
+  if (!outcome) return t('outcomeShort.waiting');
+  const key = `outcomeShort.${outcome}` as 'outcomeShort.other';
+  return i18n.exists(key) ? t(key) : t('outcomeShort.other');
+}
