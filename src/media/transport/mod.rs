@@ -8,7 +8,7 @@
 //! password before its address counts, DTLS is heard only from such addresses, and media state is
 //! made only by packets that authenticate.
 
-mod data;
+pub mod data;
 pub mod dtls;
 pub mod ice;
 mod identity;

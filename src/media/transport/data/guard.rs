@@ -2,14 +2,20 @@
 //! bound itself.
 
 /// Streams that a client may use, from 0; it needs three.
-pub(super) const STREAMS_MAX: u16 = 256;
+pub const STREAMS_MAX: u16 = 256;
 
 const COMMON_HEADER_BYTES: usize = 12;
 const CHUNK_HEADER_BYTES: usize = 4;
 const DATA: u8 = 0;
 const INIT: u8 = 1;
 const SACK: u8 = 3;
+const ABORT: u8 = 6;
+const ERROR: u8 = 9;
 const RE_CONFIG: u8 = 130;
+const FORWARD_TSN: u8 = 192;
+/// How far ahead of what we have all of a sequence number may be. The library counts distances in
+/// 16 bits, and walks them one by one.
+const AHEAD_MAX: i32 = 16_384;
 /// Header, sequence number, stream, message number and protocol of a DATA chunk.
 const DATA_HEADER_BYTES: usize = 16;
 /// Least length of an INIT chunk.
@@ -17,18 +23,40 @@ const INIT_BYTES_MIN: usize = 20;
 
 /// What is in a well-formed packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Inspected {
-    /// The sender's tag, when the packet is an INIT.
-    pub(super) init_tag: Option<u32>,
+pub struct Inspected {
+    /// When the packet is an INIT.
+    pub init: Option<Init>,
+    /// The client ends the association.
+    pub aborts: bool,
     /// Payload bytes.
-    pub(super) data_bytes: usize,
+    pub data_bytes: usize,
     /// RE-CONFIG chunks.
-    pub(super) resets: usize,
+    pub resets: usize,
 }
 
-/// Walks an incoming packet; `None` when a chunk runs over the end, data is on a stream from
-/// [`STREAMS_MAX`] on, or an INIT is short or in company.
-pub(super) fn inspect(packet: &[u8]) -> Option<Inspected> {
+/// What an INIT announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Init {
+    /// The sender's tag.
+    pub tag: u32,
+    /// Sequence number of its first DATA chunk.
+    pub first: u32,
+}
+
+/// What a SACK of ours says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sack {
+    /// We have everything up to this sequence number.
+    pub reached: u32,
+    /// Bytes that the client may still send.
+    pub window: u32,
+}
+
+/// Walks an incoming packet, given what we have all of if an association stands.
+///
+/// `None` when a chunk runs over the end, data is on a stream from [`STREAMS_MAX`] on or far ahead,
+/// an INIT is short or in company, or there is an ERROR, which only informs.
+pub fn inspect(packet: &[u8], reached: Option<u32>) -> Option<Inspected> {
     let mut found = Inspected::default();
     let mut count = 0;
     for chunk in chunks(packet) {
@@ -37,27 +65,42 @@ pub(super) fn inspect(packet: &[u8]) -> Option<Inspected> {
         match kind {
             DATA => {
                 let stream = u16::from_be_bytes([*chunk.get(8)?, *chunk.get(9)?]);
-                if stream >= STREAMS_MAX || chunk.len() <= DATA_HEADER_BYTES {
+                let fits = stream < STREAMS_MAX && chunk.len() > DATA_HEADER_BYTES;
+                if !fits || is_far(u32_at(chunk, 4)?, reached) {
                     return None;
                 }
                 found.data_bytes += chunk.len() - DATA_HEADER_BYTES;
             }
-            INIT if chunk.len() >= INIT_BYTES_MIN => found.init_tag = Some(u32_at(chunk, 4)?),
+            INIT if chunk.len() >= INIT_BYTES_MIN => {
+                found.init = Some(Init {
+                    tag: u32_at(chunk, 4)?,
+                    first: u32_at(chunk, 16)?,
+                });
+            }
             INIT => return None,
+            FORWARD_TSN if is_far(u32_at(chunk, 4)?, reached) => return None,
             RE_CONFIG => found.resets += 1,
+            // The causes in these two are read past their end by the library.
+            ABORT => found.aborts = true,
+            ERROR => return None,
             _ => {}
         }
     }
-    let alone = found.init_tag.is_none() || count == 1;
+    let alone = found.init.is_none() || count == 1;
     (count > 0 && alone).then_some(found)
 }
 
-/// The receive window that a packet of ours announces, if it has a SACK.
-pub(super) fn announced_window(packet: &[u8]) -> Option<u32> {
-    chunks(packet)
-        .flatten()
-        .find(|(kind, _)| *kind == SACK)
-        .and_then(|(_, chunk)| u32_at(chunk, 8))
+fn is_far(number: u32, reached: Option<u32>) -> bool {
+    reached.is_some_and(|reached| number.wrapping_sub(reached) as i32 > AHEAD_MAX)
+}
+
+/// What a packet of ours acknowledges, if it has a SACK.
+pub fn acknowledged(packet: &[u8]) -> Option<Sack> {
+    let (_, chunk) = chunks(packet).flatten().find(|(kind, _)| *kind == SACK)?;
+    Some(Sack {
+        reached: u32_at(chunk, 4)?,
+        window: u32_at(chunk, 8)?,
+    })
 }
 
 /// Type and bytes of each chunk, without padding; `None` for one that runs over the end.
@@ -115,38 +158,52 @@ mod tests {
             (RE_CONFIG, &[0; 12]),
             (DATA, &data(255, b"!")),
         ]);
-        let found = inspect(&bundle).unwrap();
-        assert_eq!(
-            (found.data_bytes, found.resets, found.init_tag),
-            (6, 1, None)
-        );
+        let found = inspect(&bundle, None).unwrap();
+        assert_eq!((found.data_bytes, found.resets, found.init), (6, 1, None));
     }
 
     #[test]
     fn packets_that_could_hurt_are_dropped() {
-        assert_eq!(inspect(&packet(&[(DATA, &data(256, b"x"))])), None);
-        assert_eq!(inspect(&packet(&[(DATA, &data(1, b""))])), None);
-        assert_eq!(inspect(&packet(&[(DATA, &[0; 3])])), None);
-        assert_eq!(inspect(&packet(&[(INIT, &[1; 15])])), None);
+        assert_eq!(inspect(&packet(&[(DATA, &data(256, b"x"))]), None), None);
+        assert_eq!(inspect(&packet(&[(DATA, &data(1, b""))]), None), None);
+        assert_eq!(inspect(&packet(&[(DATA, &[0; 3])]), None), None);
+        assert_eq!(inspect(&packet(&[(INIT, &[1; 15])]), None), None);
         assert_eq!(
-            inspect(&packet(&[(INIT, &[1; 16]), (SACK, &[0; 12])])),
+            inspect(&packet(&[(INIT, &[1; 16]), (SACK, &[0; 12])]), None),
             None
         );
-        assert_eq!(inspect(&packet(&[])), None);
-        assert_eq!(inspect(&[0; 5]), None);
+        assert_eq!(inspect(&packet(&[]), None), None);
+        assert_eq!(inspect(&[0; 5], None), None);
         let mut over = packet(&[(10, &[0; 8])]);
         over[15] = 200;
-        assert_eq!(inspect(&over), None);
+        assert_eq!(inspect(&over, None), None);
         over[15] = 3;
-        assert_eq!(inspect(&over), None);
+        assert_eq!(inspect(&over, None), None);
     }
 
     #[test]
     fn an_init_shows_its_tag_and_a_sack_its_window() {
         let init = packet(&[(INIT, &[1; 16])]);
-        assert_eq!(inspect(&init).unwrap().init_tag, Some(0x0101_0101));
+        let found = inspect(&init, Some(9)).unwrap().init.unwrap();
+        assert_eq!((found.tag, found.first), (0x0101_0101, 0x0101_0101));
         let sack = packet(&[(SACK, &[0, 0, 0, 9, 0, 0, 1, 0, 0, 0, 0, 0])]);
-        assert_eq!(announced_window(&sack), Some(256));
-        assert_eq!(announced_window(&init), None);
+        let said = acknowledged(&sack).unwrap();
+        assert_eq!((said.reached, said.window), (9, 256));
+        assert_eq!(acknowledged(&init), None);
+    }
+
+    #[test]
+    fn sequence_numbers_far_ahead_are_dropped_across_the_end_of_their_range() {
+        let ahead = |reached: u32, number: u32| {
+            let mut value = data(1, b"x");
+            value[..4].copy_from_slice(&number.to_be_bytes());
+            let forward = packet(&[(FORWARD_TSN, &number.to_be_bytes())]);
+            let taken = inspect(&packet(&[(DATA, &value)]), Some(reached)).is_some();
+            assert_eq!(inspect(&forward, Some(reached)).is_some(), taken);
+            taken
+        };
+        assert!(ahead(100, 101) && ahead(100, 100 + 16_384) && ahead(100, 50));
+        assert!(!ahead(100, 101 + 16_384));
+        assert!(ahead(u32::MAX - 5, 1_000) && !ahead(u32::MAX - 5, 20_000));
     }
 }

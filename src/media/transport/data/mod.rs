@@ -3,7 +3,7 @@
 //! The client starts the association, as every WebRTC client does. Packets come from an
 //! authenticated client but are still held to bounds: see [`guard`].
 
-mod guard;
+pub mod guard;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use rtc::shared::marshal::{Marshal, Unmarshal};
 
 use super::PEER;
 use crate::media::command::{DATA_MESSAGE_BYTES_MAX, DataChannel};
-use guard::{Inspected, STREAMS_MAX};
+use guard::{Init, Inspected, STREAMS_MAX};
 
 /// Bytes that may wait on one channel for the client to acknowledge.
 const BUFFERED_BYTES_MAX: usize = 1024 * 1024;
@@ -66,15 +66,17 @@ impl DataChannels {
 
     /// Takes one SCTP packet.
     pub(super) fn handle(&mut self, now: Instant, packet: Bytes, events: &mut Vec<ChannelEvent>) {
-        let Some(inspected) = guard::inspect(&packet) else {
+        let reached = self.link.as_ref().map(|link| link.reached);
+        let Some(inspected) = guard::inspect(&packet, reached) else {
             return;
         };
-        match (inspected.init_tag, &mut self.link) {
-            (Some(tag), Some(link)) if link.established || link.init_tag == tag => {
+        match (inspected.init, &mut self.link) {
+            (Some(init), Some(link)) if link.established || link.init == init => {
                 link.answer_again(&mut self.outgoing);
                 return;
             }
-            (Some(tag), link) => *link = Link::accept(now, packet, tag),
+            (Some(init), link) => *link = Link::accept(now, packet, init),
+            (None, _) if inspected.aborts => self.link = None,
             (None, Some(link)) => link.handle(now, packet, &inspected),
             (None, None) => return,
         }
@@ -122,6 +124,11 @@ impl DataChannels {
         self.outgoing.pop_front()
     }
 
+    #[cfg(test)]
+    pub(super) fn is_associated(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.established)
+    }
+
     fn run(&mut self, now: Instant, events: &mut Vec<ChannelEvent>) {
         let Some(link) = &mut self.link else { return };
         for stream in link.poll(now, &self.ours) {
@@ -141,10 +148,12 @@ struct Link {
     handle: AssociationHandle,
     association: Association,
     established: bool,
-    /// The client's tag and our answer to its INIT, for when it asks again.
-    init_tag: u32,
+    /// The client's INIT and our answer, for when it asks again.
+    init: Init,
     init_answer: Vec<Bytes>,
     channels: Vec<Channel>,
+    /// The client's data is here up to this sequence number.
+    reached: u32,
     window_closed: bool,
     overrun_bytes: usize,
     resets: usize,
@@ -159,7 +168,7 @@ struct Channel {
 impl Link {
     /// The library would start another association for each repetition of an INIT and keep them
     /// all, so it gets an endpoint per association and never sees a repetition.
-    fn accept(now: Instant, packet: Bytes, init_tag: u32) -> Option<Box<Self>> {
+    fn accept(now: Instant, packet: Bytes, init: Init) -> Option<Box<Self>> {
         let transport = TransportConfig::default()
             .with_max_message_size(DATA_MESSAGE_BYTES_MAX as u32)
             .with_max_num_inbound_streams(STREAMS_MAX)
@@ -184,9 +193,10 @@ impl Link {
             handle,
             association,
             established: false,
-            init_tag,
+            init,
             init_answer: Vec::new(),
             channels: Vec::new(),
+            reached: init.first.wrapping_sub(1),
             window_closed: false,
             overrun_bytes: 0,
             resets: 0,
@@ -393,8 +403,9 @@ impl Link {
             }
         }
         for packet in outgoing.iter().skip(first) {
-            if let Some(window) = guard::announced_window(packet) {
-                self.window_closed = window == 0;
+            if let Some(said) = guard::acknowledged(packet) {
+                self.reached = said.reached;
+                self.window_closed = said.window == 0;
                 self.overrun_bytes *= usize::from(self.window_closed);
             }
         }

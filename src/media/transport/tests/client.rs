@@ -75,7 +75,10 @@ pub(crate) struct Client {
     pub(crate) messages: Vec<(u16, Ppi, Vec<u8>)>,
     pub(crate) labels: Vec<(u16, String)>,
     pub(crate) closed: bool,
-    pub(crate) reading: bool,
+    /// Plain SCTP packets sent.
+    pub(crate) taped_sctp: Vec<Vec<u8>>,
+    pub(crate) mangle_out: Option<fn(&mut [u8])>,
+    pub(crate) mangle_in: Option<fn(&mut [u8])>,
     habits: Habits,
     certificate: Certificate,
     dtls: DtlsEndpoint,
@@ -101,7 +104,9 @@ impl Client {
             messages: vec![],
             labels: vec![],
             closed: false,
-            reading: true,
+            taped_sctp: vec![],
+            mangle_out: None,
+            mangle_in: None,
             habits,
             certificate,
             dtls: DtlsEndpoint::new(PEER, TransportProtocol::UDP, None),
@@ -219,6 +224,12 @@ impl Client {
         association.stream_ids().contains(&stream)
     }
 
+    /// Sends a raw SCTP packet inside DTLS.
+    pub(crate) fn inject(&mut self, now: Instant, packet: &[u8]) {
+        let _ = self.dtls.write(now, PEER, packet);
+        self.flush(now);
+    }
+
     fn write(&mut self, now: Instant, stream: u16, payload: &Bytes, ppi: Ppi) {
         let (_, association) = self.association.as_mut().unwrap();
         let mut stream = association.stream(stream).unwrap();
@@ -322,6 +333,11 @@ impl Client {
     }
 
     fn take_sctp(&mut self, now: Instant, packet: Bytes) {
+        let mut packet = packet.to_vec();
+        if let Some(mangle) = self.mangle_in {
+            mangle(&mut packet);
+        }
+        let packet = Bytes::from(packet);
         if let Some((handle, DatagramEvent::AssociationEvent(event))) =
             self.sctp.handle(now, PEER, None, packet)
             && let Some((known, association)) = &mut self.association
@@ -366,14 +382,17 @@ impl Client {
     }
 
     fn flush(&mut self, now: Instant) {
-        if self.reading {
-            self.read_streams(now);
-        }
+        self.read_streams(now);
         if let Some((_, association)) = &mut self.association {
             while let Some(transmit) = association.poll_transmit(now) {
                 if let Payload::RawEncode(packets) = transmit.message {
                     for packet in packets {
+                        let mut packet = packet.to_vec();
+                        if let Some(mangle) = self.mangle_out {
+                            mangle(&mut packet);
+                        }
                         let _ = self.dtls.write(now, PEER, &packet);
+                        self.taped_sctp.push(packet);
                     }
                 }
             }

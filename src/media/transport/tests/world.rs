@@ -26,6 +26,8 @@ pub(super) struct World {
     pub(super) events: Vec<TransportEvent>,
     /// When each event was polled.
     pub(super) times: Vec<Instant>,
+    /// Everything that the client sent.
+    pub(super) taped: Vec<Bytes>,
     wire: Vec<Flying>,
     seed: u64,
     loss_percent: u64,
@@ -110,6 +112,7 @@ impl World {
             cut: false,
             events: vec![],
             times: vec![],
+            taped: vec![],
             wire: vec![],
             seed: 1,
             loss_percent: 0,
@@ -203,6 +206,7 @@ impl World {
             self.fly(false, to, datagram);
         }
         while let Some(datagram) = self.client.outgoing.pop_front() {
+            self.taped.push(datagram.clone());
             self.fly(true, self.client_address, datagram);
         }
     }
