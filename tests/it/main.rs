@@ -7,8 +7,14 @@
     reason = "helpers of tests are tests"
 )]
 
+mod auth;
 mod embedded_postgres;
+mod events;
 mod ledger;
+mod logs;
 mod outbox;
+mod people;
 mod postgres;
+mod routes;
+mod server;
 mod support;

@@ -1,0 +1,245 @@
+//! Every route with every role: the answer is pinned in `snapshots/`, and a route without a sample
+//! request here fails the test.
+
+use std::fmt::Write as _;
+
+use mingtang::domain::actor::Role;
+use mingtang::domain::person::PersonKind;
+use mingtang::http::{self, RouteSpec};
+use mingtang::service::setup::{self, NewUser};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::server::{Client, PASSWORD, Server};
+
+/// Whoever asks, by the name in the table.
+const PERSONAS: [(&str, Option<&str>); 6] = [
+    ("anonymous", None),
+    ("learner", Some("learner1")),
+    ("teacher", Some("teacher")),
+    ("officer", Some("officer")),
+    ("sibling officer", Some("sibling")),
+    ("administrator", Some("admin")),
+];
+
+/// What sample requests are about: people and units of the township `learner3` belongs to.
+struct Subject {
+    server: Server,
+    person: String,
+    county: String,
+    township: String,
+}
+
+/// A request that would do no harm to other samples: its path and its body (null for none).
+fn sample(route: &RouteSpec, subject: &Subject, persona: &str) -> Option<(String, Value)> {
+    let Subject {
+        person,
+        county,
+        township,
+        ..
+    } = subject;
+    let person = |rest: &str| format!("/api/people/{person}{rest}");
+    let plain = |body| (route.path.clone(), body);
+    Some(match (route.method.as_str(), route.path.as_str()) {
+        ("POST", "/api/auth/login") => plain(json!({"username": "learner2", "password": PASSWORD})),
+        ("POST", "/api/auth/refresh" | "/api/auth/logout") => plain(Value::Null),
+        ("POST", "/api/me/password") => {
+            plain(json!({"old_password": "a guess at it", "new_password": "long enough"}))
+        }
+        ("POST", "/api/units") => {
+            let code = persona.replace(' ', "-");
+            plain(json!({"parent_id": county, "name": persona, "code": code}))
+        }
+        ("PATCH", "/api/units/{id}") => (
+            format!("/api/units/{township}"),
+            json!({"name": "木渎司法所"}),
+        ),
+        ("POST", "/api/people") => {
+            plain(json!({"name": "何秋实", "unit_id": township, "kind": "subject"}))
+        }
+        ("PATCH", "/api/people/{id}") => (person(""), json!({"name": "吴向阳"})),
+        ("POST", "/api/people/{id}/roles") => (
+            person("/roles"),
+            json!({"role": "learner", "unit_id": township}),
+        ),
+        ("DELETE", "/api/people/{id}/roles") => (
+            person("/roles"),
+            json!({"role": "teacher", "unit_id": township}),
+        ),
+        ("POST", "/api/people/{id}/password") => (
+            person("/password"),
+            json!({"new_password": "another phrase"}),
+        ),
+        ("GET", path) if !path.contains('{') => plain(Value::Null),
+        _ => return None,
+    })
+}
+
+async fn subject() -> Subject {
+    let server = Server::start().await;
+    let sibling = NewUser {
+        username: "sibling",
+        password: PASSWORD,
+        name: "邻所长",
+        kind: PersonKind::Staff,
+        role: Role::UnitOfficer,
+        unit: server.demo.sibling.id,
+    };
+    setup::add_user(&server.world.context, sibling)
+        .await
+        .unwrap();
+    let learner = server.sign_in("learner3").await;
+    Subject {
+        person: learner.me["person_id"].as_str().unwrap().to_owned(),
+        county: server.demo.county.id.to_string(),
+        township: server.demo.township.id.to_string(),
+        server,
+    }
+}
+
+/// Only the status, and the code of a problem: the body of a stream never ends.
+async fn outcome(client: &Client, route: &RouteSpec, path: &str, body: Value) -> String {
+    let mut request = client.request(route.method.as_str().parse().unwrap(), path);
+    if !body.is_null() {
+        request = request.json(&body);
+    }
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    if status < 400 {
+        return status.to_string();
+    }
+    let problem: Value = response.json().await.unwrap_or_default();
+    format!(
+        "{status} {}",
+        problem["code"].as_str().unwrap_or("without a code")
+    )
+}
+
+#[tokio::test]
+async fn every_route_answers_every_role_as_pinned() {
+    let subject = subject().await;
+    let mut clients = Vec::new();
+    for (persona, username) in PERSONAS {
+        // The token alone: a cookie would let one sample end the session of the next.
+        let mut client = subject.server.stranger();
+        if let Some(username) = username {
+            client.token = subject.server.sign_in(username).await.token;
+        }
+        clients.push((persona, client));
+    }
+    let mut table = String::new();
+    let mut without_sample = Vec::new();
+    for route in http::table() {
+        writeln!(
+            table,
+            "{} {} ({:?})",
+            route.method, route.path, route.access
+        )
+        .unwrap();
+        for (persona, client) in &clients {
+            let Some((path, body)) = sample(&route, &subject, persona) else {
+                without_sample.push(format!("{} {}", route.method, route.path));
+                break;
+            };
+            let outcome = outcome(client, &route, &path, body).await;
+            writeln!(table, "    {persona:<16} {outcome}").unwrap();
+        }
+    }
+    assert!(
+        without_sample.is_empty(),
+        "no sample request for {without_sample:#?}"
+    );
+    insta::assert_snapshot!("routes", table);
+}
+
+#[tokio::test]
+async fn every_route_is_in_the_openapi_description() {
+    let server = Server::start().await;
+    let description = server.stranger().get("/api/openapi.json").await.json();
+    for route in http::table() {
+        let method = route.method.as_str().to_lowercase();
+        let operation = &description["paths"][&route.path][&method];
+        assert!(operation["description"].is_string() || operation["summary"].is_string());
+    }
+    let schemas = description["components"]["schemas"].as_object().unwrap();
+    for name in ["Session", "Me", "Person", "Unit", "ProblemBody"] {
+        assert!(schemas.contains_key(name), "{name}");
+    }
+    let docs = server.stranger().get("/api/docs/").await;
+    assert_eq!(docs.status, 200);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_a_problem_with_a_code_and_an_id() {
+    let server = Server::start().await;
+    let client = server.sign_in("admin").await;
+    let large = json!({"name": "x".repeat(70_000)}).to_string();
+    let post = |body: String, media_type: &'static str| {
+        let request = client.request(Method::POST, "/api/units");
+        crate::server::answer(request.header("content-type", media_type).body(body))
+    };
+    let json = "application/json";
+    for (answer, expected) in [
+        (post("{".into(), json).await, (400, "request.malformed")),
+        (
+            post("{}".into(), "Application/JSON; charset=utf-8").await,
+            (400, "request.malformed"),
+        ),
+        (post(large, json).await, (413, "request.too_large")),
+        (
+            post("{}".into(), "text/plain").await,
+            (415, "request.media_type"),
+        ),
+        (client.get("/api/nothing").await, (404, "request.not_found")),
+        (client.get("/api/auth/login").await, (405, "request.method")),
+        (
+            client.patch("/api/units/x", json!({})).await,
+            (404, "request.not_found"),
+        ),
+        (client.post("/", json!({})).await, (405, "request.method")),
+    ] {
+        assert_eq!(answer.outcome(), (expected.0, expected.1.to_owned()));
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+        let body = answer.json();
+        assert_eq!(
+            body["request_id"],
+            answer.headers["x-request-id"].to_str().unwrap()
+        );
+        assert_eq!(
+            (&body["type"], &body["status"]),
+            (&json!("about:blank"), &json!(expected.0))
+        );
+        assert!(!body["zh"].as_str().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_fault_of_ours_tells_nothing_of_the_inside() {
+    let server = Server::start().await;
+    let client = server.sign_in("admin").await;
+    server.world.context.store.close().await;
+    let answer = client.get("/api/units").await;
+    assert_eq!(answer.outcome(), (500, "server.failed".into()));
+    assert!(
+        !answer.text.to_lowercase().contains("pool"),
+        "{}",
+        answer.text
+    );
+    assert_eq!(server.stranger().get("/readyz").await.status, 503);
+    assert_eq!(server.stranger().get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_page_of_ours_loads_nothing_from_elsewhere_and_stands_in_no_frame() {
+    let server = Server::start().await;
+    for path in ["/", "/lessons/1", "/api/server", "/api/nothing"] {
+        let answer = server.stranger().get(path).await;
+        let policy = answer.headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("default-src 'self'"), "{policy}");
+        assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert_eq!(answer.headers["x-content-type-options"], "nosniff");
+    }
+    let head = server.stranger().call(Method::HEAD, "/", Value::Null).await;
+    assert_eq!(head.status, 200);
+    assert_eq!(server.stranger().get("/assets/gone.js").await.status, 404);
+}
