@@ -33,9 +33,13 @@ impl<'a> MakeWriter<'a> for Capture {
 #[tokio::test]
 async fn no_person_token_or_address_is_in_the_log() {
     let capture = Capture::default();
+    // While only one subscriber lives, a call site first met by a test without one stays silent
+    // for all; a second subscriber makes each of them count.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::INFO)
-        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
+        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::NEW)
+        .with_ansi(false)
         .with_writer(capture.clone())
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
