@@ -171,6 +171,16 @@ pub fn own_account() -> Refusal {
     )
 }
 
+/// One's own password is changed with the old one: a session left open must not suffice.
+pub fn own_password() -> Refusal {
+    Refusal::new(
+        RefusalKind::Conflict,
+        "person.own_password",
+        "请在个人设置中凭原密码修改本人密码。",
+        "Change your own password in your settings, with the old one.",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

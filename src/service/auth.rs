@@ -110,6 +110,7 @@ pub async fn refresh(context: &Context, refresh_token: &str) -> Result<Session, 
         return Err(session_ended().into());
     }
     store::token::mark_used(&mut transaction, &hash, now).await?;
+    store::token::forget_expired(&mut transaction, family, now).await?;
     let session = issue(context, &mut transaction, account, family).await?;
     transaction.commit().await?;
     Ok(session)

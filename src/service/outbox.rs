@@ -33,16 +33,17 @@ pub async fn commit(context: &Context, transaction: Transaction) -> Result<(), E
 pub async fn dispatch(context: &Context) -> Result<usize, Error> {
     let mut count = 0;
     loop {
+        let mut db = context.store.reader().await?;
+        if !store::outbox::is_waiting(&mut db).await? {
+            return Ok(count);
+        }
+        drop(db);
         let mut transaction = context.store.begin().await?;
         let batch = store::outbox::take_waiting(&mut transaction, BATCH).await?;
         transaction.commit().await?;
-        let taken = batch.len();
-        count += taken;
+        count += batch.len();
         for announced in batch {
             context.events.publish(&Arc::new(announced));
-        }
-        if taken < BATCH as usize {
-            return Ok(count);
         }
     }
 }

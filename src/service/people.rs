@@ -234,6 +234,9 @@ pub async fn reset_password(
     let person = managed(&mut db, actor, id).await?;
     drop(db);
     let account = manageable(actor, &person)?;
+    if account.id == actor.account {
+        return Err(person::own_password().into());
+    }
     person::check_new_password(new_password, &account.username)?;
     let hash = password::hash(context, new_password).await?;
     let mut transaction = context.store.begin().await?;

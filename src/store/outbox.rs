@@ -66,6 +66,14 @@ pub async fn insert(
     Ok(())
 }
 
+/// Whether announcements wait; it locks nothing.
+pub async fn is_waiting(db: &mut Connection) -> Result<bool, Error> {
+    let waiting = sqlx::query_scalar!(
+        r#"select exists (select from outbox where position is null) as "waiting!""#
+    );
+    Ok(waiting.fetch_one(db).await?)
+}
+
 /// Gives the next positions to at most `limit` waiting announcements and returns them in order.
 pub async fn take_waiting(db: &mut Connection, limit: u32) -> Result<Vec<Announced>, Error> {
     let next = sqlx::query_scalar!("select next_position from outbox_state for update")

@@ -121,6 +121,22 @@ pub async fn mark_used(db: &mut Connection, hash: &Hash, now: DateTime<Utc>) -> 
     Ok(())
 }
 
+/// Forgets tokens of a family that are out of date, so that a family that lives on stays small.
+pub async fn forget_expired(
+    db: &mut Connection,
+    family: TokenFamilyId,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "delete from refresh_token where family_id = $1 and expires_at <= $2",
+        family.0,
+        now,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Ends a family; false when it had ended already.
 pub async fn end_family(
     db: &mut Connection,
