@@ -179,6 +179,16 @@ impl Shard {
         self.outbox.fill(batch) || self.forwarding.fill(batch)
     }
 
+    /// Says good-bye to every client; no event follows.
+    pub fn close(&mut self, now: Instant) {
+        for place in 0..self.peers.places() {
+            if let Some(peer) = self.peers.get_mut(place) {
+                peer.transport.close(now);
+                self.remove_peer(place);
+            }
+        }
+    }
+
     /// The next thing to know.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
