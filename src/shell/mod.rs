@@ -12,6 +12,7 @@ pub mod foundation;
 pub mod keys;
 pub mod media;
 pub mod postgres;
+pub mod rooms;
 pub mod shutdown;
 pub mod telemetry;
 pub mod tls;

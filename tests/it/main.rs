@@ -17,4 +17,5 @@ mod people;
 mod postgres;
 mod routes;
 mod server;
+mod signalling;
 mod support;

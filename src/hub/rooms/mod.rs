@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 pub use routes::Routes;
-pub use stay::{EndedLine, Line, Stay};
+pub use stay::{EndedLine, Line, LineError, Stay};
 
 use crate::domain::id::ParticipantId;
 use crate::domain::refusal::{Refusal, RefusalKind};

@@ -125,7 +125,7 @@ async fn a_client_that_does_not_read_hears_why_it_lost_its_stay() {
     for _ in 0..NOTICES_MAX {
         line.tell(Notice::Resumed).unwrap();
     }
-    assert_eq!(line.tell(Notice::Resumed), Err(stay::LineError::Full));
+    assert_eq!(line.tell(Notice::Resumed), Err(LineError::Full));
     line.end(LeaveReason::Misbehaved);
     let mut last = None;
     while let Some(notice) = stay.notice().await {

@@ -1,0 +1,348 @@
+//! The task that runs a room: letters, media events and time go in; notices, commands and facts
+//! come out.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::domain::entropy::{Clock, Entropy};
+use crate::domain::id::{ParticipantId, RoomId};
+use crate::domain::refusal::Refusal;
+use crate::hub::rooms::{
+    EndedLine, FACTS_MAX, Letter, Line, LineError, NamedFact, Rooms, Routes, Seat, Spawn, gone,
+};
+use crate::media::command::{Command, Event, Fingerprint};
+use crate::media::room::{Input, LiveIds, Output, Room, RoomConfig, RoomFact, RoomLimits};
+use crate::media::signal::{Admission, LeaveReason, Notice, Request};
+
+/// A room that nobody came into for so long ends.
+const EMPTY_MAX: Duration = Duration::from_secs(10);
+/// The wall clock is looked at this often while a deadline is open, because it may be set.
+const DEADLINE_CHECK_MAX: Duration = Duration::from_secs(1);
+
+/// Where the commands of rooms go.
+pub trait CommandSink: Send + Sync {
+    /// Hands commands over in order, waiting while the media thread's queue is full.
+    fn send(&self, commands: Vec<Command>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
+
+/// What all rooms of a server stand on.
+#[derive(Clone)]
+pub struct RoomGround {
+    /// The server's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: Arc<dyn Entropy>,
+    /// Host addresses for UDP in order of preference; never empty.
+    pub candidates: Vec<SocketAddr>,
+    /// Our DTLS certificate's.
+    pub fingerprint: Fingerprint,
+    /// The media threads.
+    pub media: Arc<dyn CommandSink>,
+}
+
+/// Opens the registry of rooms, and the queue of their facts, which somebody must drain: rooms
+/// wait when it is full. `events` are the media threads' news. Call it within the runtime.
+pub fn open(
+    ground: RoomGround,
+    events: mpsc::Receiver<Event>,
+) -> (Rooms, mpsc::Receiver<NamedFact>) {
+    let routes = Routes::default();
+    let (facts, facts_receiver) = mpsc::channel(FACTS_MAX);
+    let keeper = Keeper {
+        ground,
+        routes: routes.clone(),
+        live_ids: Arc::default(),
+        facts,
+    };
+    tokio::spawn(route(events, routes.clone()));
+    (Rooms::new(Box::new(keeper), routes), facts_receiver)
+}
+
+async fn route(mut events: mpsc::Receiver<Event>, routes: Routes) {
+    while let Some(event) = events.recv().await {
+        routes.route(event);
+    }
+}
+
+/// Starts rooms and cleans up after them.
+#[derive(Clone)]
+struct Keeper {
+    ground: RoomGround,
+    routes: Routes,
+    live_ids: Arc<LiveIds>,
+    facts: mpsc::Sender<NamedFact>,
+}
+
+impl Spawn for Keeper {
+    fn start(&self, seat: Seat) {
+        let keeper = self.clone();
+        let number = seat.number;
+        let desk = Desk::new(&keeper, &seat);
+        let room = tokio::spawn(run(desk, seat));
+        tokio::spawn(async move {
+            if room.await.is_err() {
+                tracing::error!(
+                    room = number,
+                    "a room broke; its participants will come again"
+                );
+                metrics::counter!("rooms_broken_total").increment(1);
+            }
+            let left = keeper.routes.forget_room(number).into_iter();
+            let closings = left.map(|transport| Command::CloseTransport { transport });
+            keeper.ground.media.send(closings.collect()).await;
+        });
+    }
+}
+
+async fn run(mut desk: Desk, mut seat: Seat) {
+    loop {
+        let pause = desk.pause();
+        tokio::select! {
+            Some(letter) = seat.mail.recv() => desk.letter(letter),
+            Some(ended) = seat.ended.recv() => desk.line_ended(ended),
+            event = seat.events.recv() => match event {
+                Some(event) => desk.handle(Input::Media(event)),
+                // The room is too far behind to be kept.
+                None => desk.handle(Input::Close { reason: LeaveReason::StateMismatch }),
+            },
+            () = tokio::time::sleep(pause) => {
+                if desk.room.is_empty() {
+                    return;
+                }
+                desk.look_at_the_clock();
+            }
+        }
+        desk.flush().await;
+        if desk.room.is_empty() {
+            return;
+        }
+    }
+}
+
+/// A room with its clients' lines.
+struct Desk {
+    name: String,
+    number: u64,
+    room: Room,
+    clients: BTreeMap<ParticipantId, Client>,
+    commands: Vec<Command>,
+    facts: Vec<RoomFact>,
+    keeper: Keeper,
+}
+
+struct Client {
+    identity: String,
+    line_number: u64,
+    line: Option<Line>,
+}
+
+impl Desk {
+    fn new(keeper: &Keeper, seat: &Seat) -> Self {
+        let ground = &keeper.ground;
+        let now = ground.clock.now();
+        let room = Room::new(RoomConfig {
+            id: RoomId::new(now, ground.entropy.as_ref()),
+            name: seat.name.clone(),
+            created_at: now,
+            candidates: ground.candidates.clone(),
+            fingerprint: ground.fingerprint,
+            live_ids: Arc::clone(&keeper.live_ids),
+            entropy: Arc::clone(&ground.entropy),
+            limits: RoomLimits::default(),
+        });
+        Self {
+            name: seat.name.clone(),
+            number: seat.number,
+            room,
+            clients: BTreeMap::new(),
+            commands: Vec::new(),
+            facts: Vec::new(),
+            keeper: keeper.clone(),
+        }
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.keeper.ground.clock.now()
+    }
+
+    /// How long the room may sleep if nothing comes.
+    fn pause(&self) -> Duration {
+        if self.room.is_empty() {
+            return EMPTY_MAX;
+        }
+        let until = self
+            .room
+            .next_deadline()
+            .map(|deadline| deadline - self.now());
+        let until = until.map(|delta| delta.to_std().unwrap_or(Duration::ZERO));
+        until.map_or(DEADLINE_CHECK_MAX, |until| until.min(DEADLINE_CHECK_MAX))
+    }
+
+    fn look_at_the_clock(&mut self) {
+        let now = self.now();
+        if self
+            .room
+            .next_deadline()
+            .is_some_and(|deadline| deadline <= now)
+        {
+            self.handle(Input::Timeout);
+        }
+    }
+
+    fn letter(&mut self, letter: Letter) {
+        match letter {
+            Letter::Join {
+                admission,
+                line,
+                reply,
+            } => self.join(admission, line, reply),
+            Letter::Resume {
+                participant,
+                identity,
+                line,
+                reply,
+            } => self.resume(participant, &identity, line, reply),
+            Letter::Request {
+                participant,
+                line,
+                request,
+            } => self.request(participant, line, request),
+            Letter::Input(input) => self.handle(input),
+            Letter::Participants(reply) => drop(reply.send(self.room.participants())),
+            Letter::View(reply) => drop(reply.send(self.room.view())),
+        }
+    }
+
+    fn join(
+        &mut self,
+        admission: Box<Admission>,
+        line: Line,
+        reply: oneshot::Sender<Result<ParticipantId, Refusal>>,
+    ) {
+        let participant = ParticipantId::new(self.now(), self.keeper.ground.entropy.as_ref());
+        if reply.send(Ok(participant)).is_err() {
+            return;
+        }
+        let client = Client {
+            identity: admission.identity.clone(),
+            line_number: line.number,
+            line: Some(line),
+        };
+        self.clients.insert(participant, client);
+        self.handle(Input::Join {
+            participant,
+            admission,
+        });
+    }
+
+    /// Ids of stays are known to everybody in the room, so the identity must match too.
+    fn resume(
+        &mut self,
+        participant: ParticipantId,
+        identity: &str,
+        line: Line,
+        reply: oneshot::Sender<Result<ParticipantId, Refusal>>,
+    ) {
+        let client = self.clients.get_mut(&participant);
+        let Some(client) = client.filter(|client| client.identity == identity) else {
+            drop(reply.send(Err(gone())));
+            return;
+        };
+        if reply.send(Ok(participant)).is_err() {
+            return;
+        }
+        client.line_number = line.number;
+        client.line = Some(line);
+        self.handle(Input::Resume { participant });
+    }
+
+    fn request(&mut self, participant: ParticipantId, line: u64, request: Request) {
+        let client = self.clients.get(&participant);
+        if client.is_some_and(|client| client.line_number == line) {
+            self.handle(Input::Request {
+                participant,
+                request,
+            });
+        }
+    }
+
+    fn line_ended(&mut self, ended: EndedLine) {
+        let participant = ended.participant;
+        let client = self.clients.get_mut(&participant);
+        if let Some(client) = client.filter(|client| client.line_number == ended.number) {
+            client.line = None;
+            self.handle(Input::SignalLost { participant });
+        }
+    }
+
+    /// Takes an input and everything that follows from it.
+    fn handle(&mut self, input: Input) {
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            let now = self.now();
+            self.room.handle(now, input);
+            while let Some(output) = self.room.poll_output() {
+                let misbehaved = self.dispatch(output);
+                inputs.extend(misbehaved.map(|identity| Input::Remove {
+                    identity,
+                    reason: LeaveReason::Misbehaved,
+                }));
+            }
+        }
+    }
+
+    /// Sends an output on; the identity of a client that does not read is returned.
+    fn dispatch(&mut self, output: Output) -> Option<String> {
+        match output {
+            Output::Notice {
+                participant,
+                notice,
+            } => return self.tell(participant, notice),
+            Output::Media(command) => {
+                self.keeper.routes.observe(self.number, &command);
+                self.commands.push(command);
+            }
+            Output::Fact(fact) => {
+                if let RoomFact::Left { participant, .. } = &fact {
+                    self.clients.remove(participant);
+                }
+                self.facts.push(fact);
+            }
+        }
+        None
+    }
+
+    fn tell(&mut self, participant: ParticipantId, notice: Notice) -> Option<String> {
+        let client = self.clients.get_mut(&participant)?;
+        if let Notice::Left(reason) = notice {
+            let client = self.clients.remove(&participant);
+            client.and_then(|client| client.line)?.end(reason);
+            return None;
+        }
+        match client.line.as_ref()?.tell(notice) {
+            // A closed line says so by itself.
+            Ok(()) | Err(LineError::Closed) => None,
+            Err(LineError::Full) => {
+                client.line.take()?.end(LeaveReason::Misbehaved);
+                Some(client.identity.clone())
+            }
+        }
+    }
+
+    async fn flush(&mut self) {
+        if !self.commands.is_empty() {
+            let commands = std::mem::take(&mut self.commands);
+            self.keeper.ground.media.send(commands).await;
+        }
+        for fact in self.facts.drain(..) {
+            // Nobody drains facts any more once the server stops.
+            let _ = self.keeper.facts.send((self.name.clone(), fact)).await;
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A server of signalling alone, on a port of its own, with the rooms of the product.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use chrono::TimeDelta;
+use mingtang::http::livekit::{LivekitState, router};
+use mingtang::hub::rooms::{NamedFact, Rooms};
+use mingtang::media::command::{Command, Event, Fingerprint};
+use mingtang::media::signal::Permissions;
+use mingtang::service::call::{Call, Decision, Invitation, Keys, RoomRules};
+use mingtang::shell::clock::SystemClock;
+use mingtang::shell::entropy::OsEntropy;
+use mingtang::shell::rooms::{CommandSink, RoomGround, open};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+/// Keeps the commands that rooms give, for the test to look at.
+#[derive(Default)]
+pub struct Commands(pub Mutex<Vec<Command>>);
+
+impl CommandSink for Commands {
+    fn send(&self, commands: Vec<Command>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.0.lock().unwrap().extend(commands);
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// Knows no sessions: every room is a plain one.
+struct NoSessions;
+
+impl RoomRules for NoSessions {
+    fn permissions<'a>(&'a self, _room: &'a str, _identity: &'a str) -> Decision<'a> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+}
+
+/// A running server; it ends with the test's runtime.
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Mints tokens.
+    pub call: Arc<Call>,
+    /// Its rooms.
+    pub rooms: Rooms,
+    /// What the rooms told the media threads.
+    pub commands: Arc<Commands>,
+    /// What media threads would say.
+    pub events: mpsc::Sender<Event>,
+    /// What rooms told the use cases.
+    pub facts: mpsc::Receiver<NamedFact>,
+}
+
+/// Starts one.
+pub async fn start() -> Server {
+    let clock = Arc::new(SystemClock);
+    let others = BTreeMap::from([("devkey".to_owned(), b"secret".to_vec())]);
+    let keys = Keys::new(("own".to_owned(), vec![1; 32]), others);
+    let call = Arc::new(Call::new(keys, Arc::new(NoSessions), clock.clone()));
+    let commands = Arc::new(Commands::default());
+    let (events, events_receiver) = mpsc::channel(64);
+    let ground = RoomGround {
+        clock: clock.clone(),
+        entropy: Arc::new(OsEntropy),
+        candidates: vec!["127.0.0.1:9".parse().unwrap()],
+        fingerprint: Fingerprint([7; 32]),
+        media: commands.clone(),
+    };
+    let (rooms, facts) = open(ground, events_receiver);
+    let state = LivekitState {
+        call: call.clone(),
+        rooms: rooms.clone(),
+        clock,
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router(state)).await.unwrap() });
+    Server {
+        address,
+        call,
+        rooms,
+        commands,
+        events,
+        facts,
+    }
+}
+
+impl Server {
+    /// A token for a room with all rights.
+    pub fn token(&self, room: &str, identity: &str) -> String {
+        self.token_with(room, identity, |_| {})
+    }
+
+    /// A token with changed rights.
+    pub fn token_with(
+        &self,
+        room: &str,
+        identity: &str,
+        change: impl FnOnce(&mut Permissions),
+    ) -> String {
+        let mut permissions = Permissions {
+            publish: true,
+            sources: Vec::new(),
+            subscribe: true,
+            publish_data: true,
+            update_own_metadata: true,
+            hidden: false,
+            recorder: false,
+        };
+        change(&mut permissions);
+        let invitation = Invitation {
+            room: room.to_owned(),
+            identity: identity.to_owned(),
+            name: format!("name of {identity}"),
+            permissions,
+            attributes: BTreeMap::new(),
+            valid_for: TimeDelta::minutes(5),
+        };
+        self.call.mint(&invitation).unwrap()
+    }
+
+    /// An address below the server's.
+    pub fn url(&self, scheme: &str, path: &str) -> String {
+        format!("{scheme}://{}{path}", self.address)
+    }
+}
