@@ -205,12 +205,9 @@ async fn data_of_a_channel_reach_their_receivers_under_the_true_senders_name() {
         ..Default::default()
     };
     for config in &transports {
-        let (transport, channel) = (config.transport, DataChannel::Reliable);
-        server
-            .events
-            .send(Event::ChannelOpened { transport, channel })
-            .await
-            .unwrap();
+        let (transport, setup) = (config.transport, std::time::Duration::ZERO);
+        let connected = Event::TransportConnected { transport, setup };
+        server.events.send(connected).await.unwrap();
     }
     let data = Event::Data {
         transport: transports[0].transport,
