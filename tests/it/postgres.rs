@@ -56,6 +56,7 @@ fn server() -> &'static Server {
             .ok()
             .filter(|url| !url.is_empty())
             .unwrap_or_else(start_cluster);
+        drop_leftovers(&admin_url);
         let template = format!("mingtang_it_{}", std::process::id());
         admin(&admin_url, format!("drop database if exists {template}"));
         admin(&admin_url, format!("create database {template}"));
@@ -72,6 +73,33 @@ fn server() -> &'static Server {
             template,
         }
     })
+}
+
+/// Drops databases of test processes that are gone.
+fn drop_leftovers(url: &str) {
+    let url = url.to_owned();
+    elsewhere(async move {
+        let mut connection = PgConnection::connect(&url)
+            .await
+            .expect("connect to Postgres");
+        let query = "select datname::text from pg_database where datname like 'mingtang\\_it\\_%'";
+        let names: Vec<String> = sqlx::query_scalar(query)
+            .fetch_all(&mut connection)
+            .await
+            .expect("names");
+        for name in names {
+            let process = name["mingtang_it_".len()..]
+                .split('_')
+                .next()
+                .unwrap_or_default();
+            if !Path::new("/proc").join(process).exists() {
+                let statement = format!("drop database if exists {name} with (force)");
+                let _ = connection
+                    .execute(sqlx::query(sqlx::AssertSqlSafe(statement)))
+                    .await;
+            }
+        }
+    });
 }
 
 fn admin(url: &str, statement: String) {

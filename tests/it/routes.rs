@@ -230,6 +230,21 @@ async fn a_fault_of_ours_tells_nothing_of_the_inside() {
 }
 
 #[tokio::test]
+async fn a_panic_costs_its_own_request_and_no_other() {
+    let mut server = Server::start().await;
+    let mut app = http::App::new(server.world.context.clone());
+    let broken = axum::routing::get(async || -> &'static str { panic!("a bug") });
+    app.mounted = axum::Router::new().route("/broken", broken);
+    server.base = crate::server::serve(app).await;
+    let client = server.stranger();
+    assert_eq!(
+        client.get("/broken").await.outcome(),
+        (500, "server.failed".into())
+    );
+    assert_eq!(client.get("/api/server").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_page_of_ours_loads_nothing_from_elsewhere_and_stands_in_no_frame() {
     let server = Server::start().await;
     for path in ["/", "/lessons/1", "/api/server", "/api/nothing"] {
