@@ -78,11 +78,7 @@ impl Room {
                 .layers
                 .iter()
                 .any(|layer| layer.rid.len() > CID_BYTES_MAX);
-        if too_long
-            || request
-                .stream
-                .contains(|c: char| !c.is_ascii_graphic() || c == '|')
-        {
+        if too_long {
             return Err(RequestRefusal::LimitExceeded);
         }
         if member.tracks.len() >= limits.tracks_per_participant_max {

@@ -315,6 +315,16 @@ impl Room {
         let audios = missing(waiting.audios, MediaKind::Audio).min(left);
         let videos = missing(waiting.videos, MediaKind::Video).min(left - audios);
         member.asked = Some(waiting);
+        let there = |waiting: usize, kind: MediaKind| {
+            waiting > 0 && sections.free(kind) + sections.drained(kind) > 0
+        };
+        let gains = audios + videos > 0
+            || there(waiting.audios, MediaKind::Audio)
+            || there(waiting.videos, MediaKind::Video);
+        if !gains {
+            // The description is full: what waits gets its turn when something ends.
+            return;
+        }
         let sections = Notice::MediaSections {
             audios: u32::try_from(audios).unwrap_or(u32::MAX),
             videos: u32::try_from(videos).unwrap_or(u32::MAX),

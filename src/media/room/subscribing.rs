@@ -175,7 +175,7 @@ impl Room {
         let (stream, stereo) = (request.stream.clone(), request.stereo);
         let cname = publisher.id.sid();
         let member = self.members.get_mut(&receiver)?;
-        let apart = member.admission.client.streams_apart || stream.is_empty();
+        let apart = member.admission.client.streams_apart || !is_stream_name(&stream);
         let local: &mut Local = match (&mut member.subscriber, &mut member.publisher) {
             (Some(side), _) => side.sections.local_mut(),
             (None, Some(side)) => side.sections.local_mut(),
@@ -274,6 +274,8 @@ impl Room {
             side.sections.detach(track);
         } else if let Some(side) = &mut member.publisher {
             side.sections.detach(track);
+            // Its section may serve another that waits.
+            member.asked = None;
         }
         if let Some(leg) = subscription.leg {
             self.command(Command::RemoveLeg { leg });
@@ -371,6 +373,15 @@ impl Room {
         }
     }
 }
+
+/// Whether a stream's name can stand in `a=msid` behind the publisher's id (RFC 8830 section 2).
+fn is_stream_name(name: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !name.is_empty() && name.len() <= STREAM_NAME_BYTES_MAX && name.chars().all(legal)
+}
+
+/// An msid identifier has at most 64 characters, 36 of which are the publisher's.
+const STREAM_NAME_BYTES_MAX: usize = 28;
 
 /// The encoding that a wish means.
 fn encoding_of(track: &Track, wish: Wish) -> u8 {

@@ -1,3 +1,5 @@
+//! Data, rights, profiles and speakers.
+
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;

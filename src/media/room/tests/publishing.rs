@@ -1,3 +1,5 @@
+//! Announcing, binding, muting and ending tracks.
+
 use super::super::*;
 use super::bench::*;
 use crate::media::command::MediaKind;

@@ -1,3 +1,5 @@
+//! Coming in, connecting, losing and resuming the signalling, leaving.
+
 use chrono::TimeDelta;
 
 use super::super::*;

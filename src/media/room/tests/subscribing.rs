@@ -1,7 +1,10 @@
+//! Who gets whose tracks, and on which sections.
+
 use std::collections::BTreeSet;
 
 use super::super::*;
 use super::bench::*;
+use crate::media::command::MediaKind;
 use crate::media::signal::{ClientDescription, Layout};
 
 #[test]
@@ -327,6 +330,47 @@ fn streams_that_belong_together_share_an_id_unless_the_client_cannot() {
         let msid = format!("a=msid:{}|{group} {}\r\n", teacher.sid(), track.sid());
         assert!(offer.unwrap().contains(&msid));
     }
+}
+
+#[test]
+fn a_stream_name_that_no_description_can_carry_sets_its_tracks_apart() {
+    let mut bench = Bench::new();
+    let teacher = bench.join("teacher", Layout::Single);
+    let mut request = camera("cam");
+    request.stream = "我的 摄像头\r\na=x".to_owned();
+    let track = bench.publish(teacher, request);
+    let learner = bench.join("learner", Layout::Dual);
+    let offer = bench.heard(learner).iter().find_map(|notice| match notice {
+        Notice::Offer { sdp, .. } => Some(sdp.clone()),
+        _ => None,
+    });
+    let offer = offer.unwrap();
+    let msid = format!("a=msid:{0}|{1} {1}\r\n", teacher.sid(), track.sid());
+    assert!(offer.contains(&msid) && !offer.contains("a=x"));
+}
+
+#[test]
+fn what_waits_for_a_full_description_gets_its_turn_when_something_ends() {
+    let mut bench = Bench::new();
+    let learner = bench.join("learner", Layout::Single);
+    let client = bench.clients.get_mut(&learner).unwrap();
+    (0..249).for_each(|_| client.add_receiving(MediaKind::Audio));
+    bench.offer(learner);
+    let teacher = bench.join("teacher", Layout::Single);
+    let cids = ["1", "2", "3", "4"];
+    let tracks: Vec<TrackId> = cids
+        .iter()
+        .map(|cid| bench.publish(teacher, camera(cid)))
+        .collect();
+    assert!(bench.legs(learner, tracks[3]).is_empty());
+    let client = bench.clients.get_mut(&teacher).unwrap();
+    let first = client
+        .sections
+        .iter_mut()
+        .find(|s| s.msid.as_ref().is_some_and(|(_, cid)| cid == "1"));
+    first.unwrap().direction = crate::media::sdp::Direction::Inactive;
+    bench.offer(teacher);
+    assert_eq!(bench.legs(learner, tracks[3]).len(), 1);
 }
 
 #[test]
