@@ -15,6 +15,9 @@ use crate::media::twcc::FEEDBACK_PAUSE;
 /// Longest time between two looks at what is due.
 pub(super) const TICK: Duration = Duration::from_millis(50);
 
+/// Shortest time between two looks at what is due.
+pub(super) const TICK_MIN: Duration = Duration::from_millis(1);
+
 /// Time between two reports to a client.
 const REPORTS_PAUSE: Duration = Duration::from_secs(1);
 

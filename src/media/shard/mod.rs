@@ -27,7 +27,7 @@ use super::source::Source;
 use super::transport::{Identity, Transport, TransportEvent};
 use super::twcc::ArrivalLog;
 use crate::domain::id::{LegId, SourceId, TransportId};
-use duties::TICK;
+use duties::{TICK, TICK_MIN};
 
 /// Encodings of one source.
 const ENCODINGS_MAX: usize = 3;
@@ -163,9 +163,9 @@ impl Shard {
         if self.tick_at.is_some_and(|at| at <= now) {
             self.tick_at = Some(now + TICK);
             self.tick(now);
-            if self.peers.is_empty() {
-                self.tick_at = None;
-            }
+            // A timer that stays due may not keep the thread awake.
+            let next = self.tick_at.map(|at| at.max(now + TICK_MIN));
+            self.tick_at = next.filter(|_| !self.peers.is_empty());
         }
     }
 

@@ -1,5 +1,6 @@
 //! What clients get out of a shard, with real handshakes and real encryption.
 
+mod allocation;
 mod world;
 
 use rtc::rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;

@@ -1,0 +1,98 @@
+//! The way of a packet through a shard asks the allocator for nothing.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use super::world::{LEVEL, MID, OPUS, TRANSPORT_CC, VP8, World, packet};
+use crate::media::batch::SendBatch;
+use crate::media::rtcp;
+use crate::media::sample::vp8;
+
+/// The system's allocator, counting for each thread what it hands out.
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.set(COUNT.get() + 1);
+        // SAFETY: as the caller's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: as the caller's.
+        unsafe { System.dealloc(place, layout) }
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        COUNT.set(COUNT.get() + 1);
+        // SAFETY: as the caller's.
+        unsafe { System.realloc(place, layout, size) }
+    }
+}
+
+/// Sealed datagrams of both kinds of media, and requests for retransmissions and key frames.
+fn traffic(world: &mut World, from: u16, count: u16) -> Vec<(std::net::SocketAddr, Vec<u8>)> {
+    let mut datagrams = Vec::new();
+    for n in from..from + count {
+        let number = n.to_be_bytes();
+        let audio: [(u8, &[u8]); 3] = [(MID, b"0"), (LEVEL, &[20]), (TRANSPORT_CC, &number)];
+        let mut picture = vp8(n % 100 == 0, n, n as u8);
+        picture.resize(1_000, 1);
+        let publisher = &mut world.nodes[0];
+        let media = publisher.client.media.as_mut().unwrap();
+        for plain in [
+            packet(OPUS, 7, n, &audio, &[9; 80]),
+            packet(VP8, 8, n, &[(MID, b"1")], &picture),
+        ] {
+            let sealed = media.outgoing.encrypt_rtp(&plain).unwrap();
+            datagrams.push((publisher.address, sealed.to_vec()));
+        }
+        let mut compound = Vec::new();
+        rtcp::write_nack(&mut compound, 2_003, &[u64::from(n), u64::from(n) + 3]);
+        rtcp::write_picture_loss(&mut compound, 2_003);
+        let subscriber = &mut world.nodes[1];
+        let media = subscriber.client.media.as_mut().unwrap();
+        let sealed = media.outgoing.encrypt_rtcp(&compound).unwrap();
+        datagrams.push((subscriber.address, sealed.to_vec()));
+    }
+    datagrams
+}
+
+#[test]
+fn a_packet_is_opened_remembered_and_sealed_for_its_legs_without_allocating() {
+    let mut world = World::with_clients(3);
+    world.audio_source(1, 0);
+    world.video_source(2, 0, &[]);
+    for leg in 1..=4 {
+        world.leg(leg, 1 + (leg - 1) / 2, 1 + (leg as usize - 1) % 2);
+    }
+    let mut batch = SendBatch::default();
+    let mut sent = 0;
+    let mut counts = [0; 2];
+    for (turn, count) in counts.iter_mut().enumerate() {
+        let mut datagrams = traffic(&mut world, 2_000 * turn as u16, 2_000);
+        let (now, shard) = (world.now, &mut world.shard);
+        let before = COUNT.get();
+        for (from, datagram) in &mut datagrams {
+            shard.handle_datagram(now, *from, datagram);
+            let mut more = true;
+            while more {
+                more = shard.fill(&mut batch);
+                sent += batch.datagrams().count();
+                batch.clear();
+            }
+            while shard.poll_event().is_some() {}
+        }
+        *count = COUNT.get() - before;
+    }
+    assert!(sent >= 4 * 4_000, "{sent}");
+    assert_eq!(counts[1], 0, "after {} at the beginning", counts[0]);
+}
