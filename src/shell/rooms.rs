@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::domain::entropy::{Clock, Entropy};
 use crate::domain::id::{ParticipantId, RoomId};
 use crate::domain::refusal::Refusal;
+use crate::hub::media::{MediaSendError, MediaSender};
 use crate::hub::rooms::{
     EndedLine, FACTS_MAX, Letter, Line, LineError, NamedFact, Rooms, Routes, Seat, Spawn, gone,
 };
@@ -25,10 +26,31 @@ const EMPTY_MAX: Duration = Duration::from_secs(10);
 /// The wall clock is looked at this often while a deadline is open, because it may be set.
 const DEADLINE_CHECK_MAX: Duration = Duration::from_secs(1);
 
+/// How soon a full queue of a media thread is tried again.
+const QUEUE_PAUSE: Duration = Duration::from_millis(1);
+
 /// Where the commands of rooms go.
 pub trait CommandSink: Send + Sync {
     /// Hands commands over in order, waiting while the media thread's queue is full.
     fn send(&self, commands: Vec<Command>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
+
+impl CommandSink for MediaSender {
+    /// A data message that finds no place is dropped, like on a congested network; an order about
+    /// connections waits for one.
+    fn send(&self, commands: Vec<Command>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            for command in commands {
+                if let Command::SendData { .. } = command {
+                    let _ = Self::send(self, command);
+                    continue;
+                }
+                while let Err(MediaSendError::Full) = Self::send(self, command.clone()) {
+                    tokio::time::sleep(QUEUE_PAUSE).await;
+                }
+            }
+        })
+    }
 }
 
 /// What all rooms of a server stand on.

@@ -17,6 +17,9 @@ pub const PING_INTERVAL_SECONDS: i32 = 5;
 pub const PING_TIMEOUT_SECONDS: i32 = 15;
 /// Newest signalling protocol that the server speaks.
 const PROTOCOL: i32 = 17;
+/// The server generation whose behaviour clients may expect; they call no remote procedures below
+/// 1.8.0. It says nothing about this product's own version, which `GET /api/server` tells.
+const SPOKEN_VERSION: &str = "1.10.0";
 /// Codecs that a client may publish before its track is confirmed.
 const PUBLISH_CODECS: [&str; 4] = ["video/VP8", "video/H264", "audio/opus", "audio/red"];
 
@@ -143,7 +146,7 @@ fn join(welcome: &Welcome) -> proto::JoinResponse {
         room: Some(view::room(&welcome.room)),
         participant: Some(view::participant(&welcome.own)),
         other_participants: welcome.others.iter().map(view::participant).collect(),
-        server_version: env!("CARGO_PKG_VERSION").to_owned(),
+        server_version: SPOKEN_VERSION.to_owned(),
         subscriber_primary: welcome.layout == Layout::Dual && permissions.subscribe,
         ping_timeout: PING_TIMEOUT_SECONDS,
         ping_interval: PING_INTERVAL_SECONDS,
@@ -161,11 +164,11 @@ fn reconnect() -> proto::ReconnectResponse {
     }
 }
 
-/// Clients refuse a server whose version is empty.
+/// Clients refuse a server whose version is empty, and switch features on by it.
 fn server_info() -> proto::ServerInfo {
     proto::ServerInfo {
         edition: proto::server_info::Edition::Standard.into(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: SPOKEN_VERSION.to_owned(),
         protocol: PROTOCOL,
         ..Default::default()
     }
