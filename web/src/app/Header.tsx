@@ -44,7 +44,7 @@ export function Header() {
       <div className="header-end">
         <Preferences />
         <Menu
-          label={t('app.account')}
+          label={`${t('app.account')}: ${me.name}`}
           testId="account-menu"
           className="account-button"
           trigger={<Avatar name={me.name} />}

@@ -30,7 +30,10 @@ function ring(): void {
     tone(context, 660, 0);
     tone(context, 880, 0.22);
   }
-  if ('vibrate' in navigator) navigator.vibrate([250, 120, 250]);
+  // Like sound, vibration is locked until the first tap; asking earlier only makes noise in logs.
+  if ('vibrate' in navigator && navigator.userActivation.hasBeenActive) {
+    navigator.vibrate([250, 120, 250]);
+  }
 }
 
 /** Rings until the returned function is called; the title is put back then. */

@@ -107,6 +107,6 @@ export function createVisit(lessonId: string): Visit {
 /** Whether the lesson really plays here: connected, sound allowed, no picture of it standing still. */
 function isPlaying(call: Call): boolean {
   if (call.state.get().status !== 'connected' || call.soundBlocked.get()) return false;
-  const pictures = document.querySelectorAll<HTMLVideoElement>('[data-testid="stage"] video');
+  const pictures = document.querySelectorAll<HTMLVideoElement>('.stage video');
   return [...pictures].every((picture) => !picture.paused || picture.readyState === 0);
 }

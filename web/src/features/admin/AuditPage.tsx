@@ -81,7 +81,7 @@ export function AuditPage() {
         size="small"
         columns={columns}
         dataSource={rows}
-        loading={audit.isFetching}
+        loading={audit.isPending}
         pagination={false}
         scroll={{ x: 1000 }}
         locale={{

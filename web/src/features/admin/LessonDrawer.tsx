@@ -150,13 +150,15 @@ function LessonForm({ lesson, chosen, onDone }: FormProps) {
 }
 
 interface LearnerSelectProps {
+  /** Given by the form, so that its label names the field. */
+  id?: string;
   known: Person[];
   unitId: () => string;
   value?: string[];
   onChange?: (ids: string[]) => void;
 }
 
-function LearnerSelect({ known, unitId, value = [], onChange }: LearnerSelectProps) {
+function LearnerSelect({ id, known, unitId, value = [], onChange }: LearnerSelectProps) {
   const { t } = useTranslation();
   const [q, setQ] = useState('');
   const [added, setAdded] = useState<Person[]>([]);
@@ -182,6 +184,7 @@ function LearnerSelect({ known, unitId, value = [], onChange }: LearnerSelectPro
   return (
     <div className="desk-learners">
       <Select
+        id={id}
         mode="multiple"
         value={value}
         maxTagCount={20}

@@ -85,7 +85,7 @@ export function LessonsPage() {
         size="middle"
         columns={columns}
         dataSource={rows}
-        loading={lessons.isFetching}
+        loading={lessons.isPending || lessons.isPlaceholderData}
         scroll={{ x: 960 }}
         onRow={(lesson) => ({ 'data-testid': 'lesson-row', 'data-id': lesson.id }) as object}
         locale={{
@@ -125,7 +125,7 @@ function useColumns(edit: (lesson: Lesson) => void): ColumnsType<Lesson> {
       width: 170,
       render: (at: string) => dateTime(at, i18n.language),
     },
-    { title: t('lessons.learners'), dataIndex: 'learners', width: 80, align: 'right' },
+    { title: t('lessons.learners'), dataIndex: 'learners', width: 110, align: 'right' },
     {
       title: t('lessons.state'),
       dataIndex: 'state',

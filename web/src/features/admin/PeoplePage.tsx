@@ -52,7 +52,7 @@ export function PeoplePage() {
         size="middle"
         columns={columns}
         dataSource={rows}
-        loading={people.isFetching}
+        loading={people.isPending || people.isPlaceholderData}
         scroll={{ x: 880 }}
         onRow={(person) => ({ 'data-testid': 'person-row', 'data-id': person.id }) as object}
         locale={{

@@ -101,7 +101,7 @@ export function QuestionsPage() {
         size="middle"
         columns={columns}
         dataSource={rows}
-        loading={questions.isFetching}
+        loading={questions.isPending || questions.isPlaceholderData}
         scroll={{ x: 720 }}
         locale={{
           emptyText: (

@@ -55,7 +55,10 @@ function Inside({ visit, lesson, join }: Props) {
   const unread = useUnread(chat.chatMessages.length, panel === 'chat');
   const toggle = (name: PanelName) => setPanel(panel === name ? undefined : name);
   return (
-    <div className={panel ? 'room room-with-panel' : 'room'} data-testid="room">
+    <div
+      className={panel ? 'room room-frame room-with-panel' : 'room room-frame'}
+      data-testid="room"
+    >
       <TopBar lesson={lesson} visit={visit}>
         {isStaff && <ClassActions lesson={lesson} />}
       </TopBar>

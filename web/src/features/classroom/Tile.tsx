@@ -59,7 +59,7 @@ export function Tile({ track, large = false, hint }: Props) {
 
 function Picture(props: Props & { name: string }) {
   const { track, name, large = false, hint } = props;
-  const isMirrored = track.participant.isLocal && track.source === Track.Source.Camera;
+  const isMirrored = !large && track.participant.isLocal && track.source === Track.Source.Camera;
   if (isTrackReference(track) && !track.publication.isMuted) {
     return (
       <VideoTrack trackRef={track} className={isMirrored ? 'tile-video mirrored' : 'tile-video'} />
