@@ -58,6 +58,12 @@ pub async fn unit(context: &Context, parent: &Unit, code: &str, name: &str) -> R
     Ok(unit)
 }
 
+/// The unit of this code, if there is one.
+pub async fn find_unit(context: &Context, code: &str) -> Result<Option<Unit>, Error> {
+    let mut db = context.store.reader().await?;
+    store::unit::find_by_code(&mut db, code).await
+}
+
 /// The topmost unit, if there is one.
 pub async fn topmost(context: &Context) -> Result<Option<Unit>, Error> {
     let mut db = context.store.reader().await?;

@@ -11,6 +11,8 @@ use crate::shell::clock::SystemClock;
 use crate::shell::config::{Config, Refused};
 use crate::shell::doctor::{self, Verdict};
 use crate::shell::foundation::{self, Foundation};
+use crate::shell::serve;
+use crate::shell::user::{self, AddUser};
 
 /// What every command answers.
 type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
@@ -28,9 +30,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serves until Ctrl-C or SIGTERM
+    Serve(Options),
     /// Works on the ledger of evidence
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Works on accounts
+    #[command(subcommand)]
+    User(UserCommand),
     /// Looks at what a server needs, and says how to mend what is missing
     Doctor(Options),
 }
@@ -39,6 +46,17 @@ enum Command {
 enum LedgerCommand {
     /// Checks every hash, link and signature, and says where one breaks
     Verify(Options),
+}
+
+#[derive(Debug, Subcommand)]
+enum UserCommand {
+    /// Adds somebody; reads the password from standard input
+    Add {
+        #[command(flatten)]
+        user: AddUser,
+        #[command(flatten)]
+        options: Options,
+    },
 }
 
 /// Options that are keys of the configuration; docs/configuration.md describes all of them.
@@ -110,6 +128,11 @@ pub fn main() -> ExitCode {
 
 async fn run(command: Command) -> Outcome {
     match command {
+        Command::Serve(options) => {
+            serve::run(&options.config()?).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::User(UserCommand::Add { user, options }) => add(&options.config()?, &user).await,
         Command::Ledger(LedgerCommand::Verify(options)) => verify(&options.config()?).await,
         Command::Doctor(options) => examine(&options.config()?).await,
     }
@@ -136,6 +159,15 @@ async fn verify(config: &Config) -> Outcome {
         report.findings.len()
     );
     Ok(ExitCode::FAILURE)
+}
+
+async fn add(config: &Config, new: &AddUser) -> Outcome {
+    let password = user::read_password()?;
+    let foundation = Foundation::beside(config).await?;
+    let added = user::add(&foundation.context, new, &password).await;
+    foundation.close().await;
+    println!("{} was added to {}.", new.username, added?.name);
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn examine(config: &Config) -> Outcome {

@@ -8,6 +8,7 @@
 )]
 
 mod auth;
+mod binary;
 mod embedded_postgres;
 mod events;
 mod ledger;

@@ -1,0 +1,218 @@
+//! The server: what it stands on, what runs in it, and how it ends.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use axum_server::Handle;
+use hyper_util::rt::TokioTimer;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::http::{self, App};
+use crate::service::{Context, demo, ledger};
+use crate::shell::config::{Config, Tls};
+use crate::shell::foundation::{self, Foundation, whole};
+use crate::shell::{announcer, shutdown, telemetry, tls};
+
+/// The published password of all demo accounts.
+pub const DEMO_PASSWORD: &str = "mingtang-demo";
+/// How long open requests may take after the signal to stop.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How long a client may take to send the head of a request; half-open connections end by it.
+const HEAD_MAX: Duration = Duration::from_secs(15);
+/// Between two rounds in which figures are folded together.
+const FIGURES_UPKEEP: Duration = Duration::from_secs(5);
+
+/// Why a server did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Data directory, Postgres, keys.
+    #[error(transparent)]
+    Foundation(#[from] foundation::Error),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
+    /// A use case at the start.
+    #[error(transparent)]
+    Service(#[from] crate::service::Error),
+    /// The port.
+    #[error("cannot listen on {address}; `mingtang doctor` says more")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The HTTP server ended by itself.
+    #[error("the HTTP server ended")]
+    Http(#[source] std::io::Error),
+    /// Logs, figures, signals.
+    #[error("cannot {doing}")]
+    Setup {
+        /// What was being done.
+        doing: &'static str,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Error {
+    fn setup<E: std::error::Error + Send + Sync + 'static>(
+        doing: &'static str,
+    ) -> impl FnOnce(E) -> Self {
+        move |source| Self::Setup {
+            doing,
+            source: Box::new(source),
+        }
+    }
+}
+
+/// Serves until a signal asks to stop.
+pub async fn run(config: &Config) -> Result<(), Error> {
+    telemetry::log(config).map_err(Error::setup("write logs"))?;
+    raise_file_limit();
+    // Before anything is made, so that a second server learns of a taken port at once.
+    let listener = listen(config.listen)?;
+    let foundation = Foundation::take(config).await?;
+    let served = serve(config, &foundation, listener).await;
+    foundation.close().await;
+    served
+}
+
+async fn serve(
+    config: &Config,
+    foundation: &Foundation,
+    listener: TcpListener,
+) -> Result<(), Error> {
+    let figures = telemetry::figures().map_err(Error::setup("collect figures"))?;
+    let context = foundation.context.clone();
+    if config.demo {
+        demo::seed(&context, DEMO_PASSWORD).await?;
+    }
+    let mut tasks = JoinSet::new();
+    tasks.spawn(announcer::run(context.clone()));
+    tasks.spawn(announcer::upkeep(context.clone()));
+    let folded = figures.clone();
+    tasks.spawn(async move {
+        loop {
+            tokio::time::sleep(FIGURES_UPKEEP).await;
+            folded.run_upkeep();
+        }
+    });
+
+    let mut app = App::new(context.clone());
+    app.demo = config.demo;
+    app.secure = config.tls != Tls::Off;
+    app.metrics = std::sync::Arc::new(move || figures.render());
+
+    let certificate = tls::identity(config, &foundation.data_dir, context.now())?;
+    let handle = Handle::new();
+    let mut server = start_http(app, listener, certificate, handle.clone()).await?;
+    greet(config);
+    let ended = tokio::select! {
+        asked = shutdown::asked() => asked.map_err(Error::setup("wait for signals")),
+        ended = &mut server => return Err(Error::Http(flat(ended).err().unwrap_or_else(no_reason))),
+    };
+    tracing::info!(signal = ended?, "stopping");
+    handle.graceful_shutdown(Some(DRAIN_MAX));
+    context.events.close();
+    if let Err(error) = flat(server.await) {
+        tracing::warn!(%error, "the HTTP server did not end well");
+    }
+    tasks.shutdown().await;
+    sign_ledger(&context).await;
+    Ok(())
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    let refused = |source| Error::Listen { address, source };
+    let listener = TcpListener::bind(address).map_err(refused)?;
+    listener.set_nonblocking(true).map_err(refused)?;
+    Ok(listener)
+}
+
+/// Starts to answer requests on a task of its own.
+async fn start_http(
+    app: App,
+    listener: TcpListener,
+    certificate: Option<tls::Identity>,
+    handle: Handle<SocketAddr>,
+) -> Result<JoinHandle<std::io::Result<()>>, Error> {
+    let service = http::router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let timer = TokioTimer::new;
+    match certificate {
+        None => {
+            let server = axum_server::from_tcp(listener).map_err(Error::Http)?;
+            let mut server = server.handle(handle);
+            server
+                .http_builder()
+                .http1()
+                .timer(timer())
+                .header_read_timeout(HEAD_MAX);
+            Ok(tokio::spawn(server.serve(service)))
+        }
+        Some(identity) => {
+            let tls = tls::server_config(identity).await?;
+            let server = axum_server::from_tcp_rustls(listener, tls).map_err(Error::Http)?;
+            let mut server = server.handle(handle);
+            server
+                .http_builder()
+                .http1()
+                .timer(timer())
+                .header_read_timeout(HEAD_MAX);
+            Ok(tokio::spawn(server.serve(service)))
+        }
+    }
+}
+
+/// Tells the person at the terminal where to go.
+fn greet(config: &Config) {
+    let scheme = if config.tls == Tls::Off {
+        "http"
+    } else {
+        "https"
+    };
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "serving");
+    println!(
+        "Mingtang {} serves on {scheme}://{}",
+        env!("CARGO_PKG_VERSION"),
+        config.listen
+    );
+    if config.demo {
+        println!("Demo accounts: admin, officer, teacher, learner1, learner2, learner3");
+        println!("Password of all of them: {DEMO_PASSWORD}");
+        println!("API key of LiveKit's SDKs: devkey, secret: secret");
+    }
+    println!("Ctrl-C stops the server.");
+}
+
+async fn sign_ledger(context: &Context) {
+    match ledger::checkpoint_all(context).await {
+        Ok(signed) => tracing::info!(signed, "the ledger's open streams are signed"),
+        Err(error) => tracing::warn!(error = whole(&error), "the ledger's tail stays unsigned"),
+    }
+}
+
+fn flat(ended: Result<std::io::Result<()>, tokio::task::JoinError>) -> std::io::Result<()> {
+    ended.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)))
+}
+
+fn no_reason() -> std::io::Error {
+    std::io::Error::other("no reason was given")
+}
+
+/// Every connection is a file; the usual soft limit of 1,024 suits a server badly.
+fn raise_file_limit() {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the pointer is to a whole structure that outlives the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return;
+    }
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: as above.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } != 0 {
+        tracing::warn!("the limit of open files could not be raised");
+    }
+}
