@@ -4,6 +4,7 @@ import { startLiveUpdates } from './api/live';
 import { App } from './app/App';
 import { startTexts } from './i18n';
 import './ui/base.css';
+import './ui/controls.css';
 import './ui/parts.css';
 import { startAppearance } from './ui/appearance';
 
