@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use super::actor::{Actor, Role, RoleGrant};
+use super::id::AccountId;
 use super::refusal::{Refusal, RefusalKind};
 use super::unit::UnitPath;
 
@@ -32,6 +33,12 @@ pub enum Action {
     ManageAccount,
     /// Read the audit stream.
     ReadAudit,
+    /// Plan a lesson of a unit, or add to its question bank.
+    PlanLessons,
+    /// Change, start, pause, end a lesson; see its board; ask its learners.
+    RunLesson,
+    /// Know of a lesson and enter its room.
+    SeeLesson,
 }
 
 /// What is acted on.
@@ -48,6 +55,15 @@ pub enum Resource<'a> {
         /// Roles the account holds: nobody takes over an account that stands above them.
         grants: &'a [RoleGrant],
     },
+    /// A lesson.
+    Lesson {
+        /// Whose.
+        unit: &'a UnitPath,
+        /// Who teaches it.
+        teacher: AccountId,
+        /// Whether the actor is one of its learners.
+        enrolled: bool,
+    },
 }
 
 /// Whether the actor may do it. Anything not said here is forbidden.
@@ -57,7 +73,7 @@ pub fn may(actor: &Actor, action: Action, resource: Resource<'_>) -> bool {
         Action::ManageUnit | Action::ManagePeople => over_unit(actor, OFFICERS, resource),
         Action::GrantRole(role) => match resource {
             Resource::Unit(path) => may_grant(actor, role, path),
-            Resource::Server | Resource::Account { .. } => false,
+            Resource::Server | Resource::Account { .. } | Resource::Lesson { .. } => false,
         },
         Action::ManageAccount => match resource {
             Resource::Account { unit, grants } => {
@@ -66,11 +82,17 @@ pub fn may(actor: &Actor, action: Action, resource: Resource<'_>) -> bool {
                         .iter()
                         .all(|held| may_grant(actor, held.role, &held.path))
             }
-            Resource::Server | Resource::Unit(_) => false,
+            Resource::Server | Resource::Unit(_) | Resource::Lesson { .. } => false,
         },
         Action::ReadAudit => match resource {
             Resource::Server => over_everything(actor),
-            Resource::Unit(_) | Resource::Account { .. } => false,
+            Resource::Unit(_) | Resource::Account { .. } | Resource::Lesson { .. } => false,
+        },
+        Action::PlanLessons => over_unit(actor, STAFF, resource),
+        Action::RunLesson => runs_lesson(actor, resource),
+        Action::SeeLesson => match resource {
+            Resource::Lesson { enrolled, .. } => enrolled || runs_lesson(actor, resource),
+            Resource::Server | Resource::Unit(_) | Resource::Account { .. } => false,
         },
     }
 }
@@ -149,6 +171,15 @@ fn over_unit(actor: &Actor, roles: &[Role], resource: Resource<'_>) -> bool {
     match resource {
         Resource::Unit(path) => actor.holds(roles, path),
         Resource::Server | Resource::Account { .. } => false,
+    }
+}
+
+fn runs_lesson(actor: &Actor, resource: Resource<'_>) -> bool {
+    match resource {
+        Resource::Lesson { unit, teacher, .. } => {
+            teacher == actor.account || actor.holds(OFFICERS, unit)
+        }
+        Resource::Server | Resource::Unit(_) | Resource::Account { .. } => false,
     }
 }
 
@@ -251,6 +282,26 @@ mod tests {
         let part = actor(Role::SystemAdministrator, &[1, 2]);
         assert!(may(&whole, Action::ReadAudit, Resource::Server));
         assert!(!may(&part, Action::ReadAudit, Resource::Server));
+    }
+
+    #[test]
+    fn a_lesson_is_run_by_its_teacher_and_the_units_officers_and_seen_by_its_learners() {
+        let unit = path(&[1, 2]);
+        let lesson = |enrolled| Resource::Lesson {
+            unit: &unit,
+            teacher: AccountId(Uuid::from_u128(9)),
+            enrolled,
+        };
+        let officer = actor(Role::UnitOfficer, &[1]);
+        assert!(may(&officer, Action::RunLesson, lesson(false)));
+        let elsewhere = actor(Role::UnitOfficer, &[1, 3]);
+        assert!(!may(&elsewhere, Action::SeeLesson, lesson(false)));
+        let colleague = actor(Role::Teacher, &[1, 2]);
+        assert!(!may(&colleague, Action::RunLesson, lesson(false)));
+        let learner = actor(Role::Learner, &[1, 2]);
+        assert!(!may(&learner, Action::SeeLesson, lesson(false)));
+        assert!(may(&learner, Action::SeeLesson, lesson(true)));
+        assert!(!may(&learner, Action::RunLesson, lesson(true)));
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod auth;
 pub mod call;
 pub mod demo;
 pub mod events;
+pub mod classroom;
 pub mod keys;
 pub mod ledger;
 pub mod outbox;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 
+use crate::domain::classroom::policy::ClassroomPolicy;
 use crate::domain::entropy::{Clock, Entropy};
 use crate::domain::fact::stored_time;
 use crate::hub::events::Events;

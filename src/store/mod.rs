@@ -3,11 +3,14 @@
 //! Functions take a [`Connection`]; a [`Transaction`] and a [`Reader`] both lend one (`&mut tx`).
 
 pub mod account;
+pub mod attendance;
 pub mod constraint;
 pub mod ledger;
+pub mod lesson;
 pub mod names;
 pub mod outbox;
 pub mod person;
+pub mod question;
 pub mod role;
 pub mod token;
 pub mod unit;

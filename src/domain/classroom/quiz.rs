@@ -18,6 +18,27 @@ pub enum QuestionKind {
     TrueFalse,
 }
 
+impl QuestionKind {
+    /// The name stored and sent.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Single => "single",
+            Self::Multiple => "multiple",
+            Self::TrueFalse => "true_false",
+        }
+    }
+}
+
+impl std::str::FromStr for QuestionKind {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Single, Self::Multiple, Self::TrueFalse]
+            .into_iter()
+            .find(|kind| kind.name() == text)
+            .ok_or_else(|| format!("unknown kind of question {text:?}"))
+    }
+}
+
 /// An option of a question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuestionOption {

@@ -29,8 +29,8 @@ pub enum Command<'a> {
     },
     /// The room lost a stay of the learner; an older stay than the present one is ignored.
     LinkDown {
-        /// The stay.
-        stay: ParticipantId,
+        /// The stay; none means whichever is present.
+        stay: Option<ParticipantId>,
         /// On purpose.
         left: bool,
     },
@@ -159,13 +159,13 @@ impl Attendance {
 
     fn link_down(
         &self,
-        stay: ParticipantId,
+        stay: Option<ParticipantId>,
         left: bool,
         now: DateTime<Utc>,
     ) -> Vec<AttendanceFact> {
         match (self.phase, self.link) {
             (Phase::Open | Phase::Closing { .. }, Link::Up { stay: present, .. })
-                if present == stay =>
+                if stay.is_none_or(|stay| stay == present) =>
             {
                 let mut facts = self.close_life();
                 facts.push(AttendanceFact::LinkDown { left, at: now });

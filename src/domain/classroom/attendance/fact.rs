@@ -8,6 +8,16 @@ use crate::domain::classroom::policy::ClassroomPolicy;
 use crate::domain::classroom::span::Span;
 use crate::domain::id::{AccountId, AttendanceId, CheckId, LessonId, ParticipantId};
 
+/// A fact with the attendance it belongs to, as the lesson's stream of the ledger holds it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecordedFact {
+    /// Whose.
+    pub attendance: AttendanceId,
+    /// What.
+    #[serde(flatten)]
+    pub fact: AttendanceFact,
+}
+
 /// A fact of an attendance; times are the server's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]

@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use decide::{Command, Context};
-pub use fact::{AttendanceFact, ReviewReason};
+pub use fact::{AttendanceFact, RecordedFact, ReviewReason};
 pub use verify::{Mismatch, verify};
 
 use super::check::{Cause, Check, Ended, Outcome};

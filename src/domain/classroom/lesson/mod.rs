@@ -99,6 +99,16 @@ pub enum LessonCommand {
     Due,
 }
 
+/// A fact with whoever brought it about; nobody when it was the server itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedLessonFact {
+    /// Who.
+    pub by: Option<AccountId>,
+    /// What.
+    #[serde(flatten)]
+    pub fact: LessonFact,
+}
+
 /// What happened to a lesson.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
@@ -120,6 +130,13 @@ pub enum LessonFact {
     LessonChanged {
         /// The new ones.
         plan: Plan,
+    },
+    /// Others take part.
+    LearnersSet {
+        /// Who was added.
+        added: Vec<AccountId>,
+        /// Who was taken off.
+        removed: Vec<AccountId>,
     },
     /// Begun.
     LessonStarted {
@@ -291,7 +308,7 @@ impl Lesson {
     /// Takes a fact in. A first fact changes nothing here: see [`Lesson::from_first`].
     pub fn apply(&mut self, fact: &LessonFact) {
         match fact {
-            LessonFact::LessonScheduled { .. } => {}
+            LessonFact::LessonScheduled { .. } | LessonFact::LearnersSet { .. } => {}
             LessonFact::LessonChanged { plan } => self.plan = plan.clone(),
             LessonFact::LessonStarted { at } => self.state = LessonState::Live { started_at: *at },
             LessonFact::BreakBegan { at, cause } => {
@@ -409,6 +426,11 @@ impl Lesson {
     pub fn last_resumed(&self) -> Option<(DateTime<Utc>, u32)> {
         let number = u32::try_from(self.breaks.len()).unwrap_or(u32::MAX);
         self.breaks.last().map(|last| (last.to, number))
+    }
+
+    /// The server saw the teacher last.
+    pub fn is_teacher_present(&self) -> bool {
+        self.teacher_present
     }
 
     /// The refusal of what needs a running lesson.

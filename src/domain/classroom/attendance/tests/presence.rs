@@ -13,7 +13,7 @@ fn a_loss_seen_by_the_server_interrupts_a_check_and_brings_a_new_one() {
         play.answers_after_s = None;
         play.run_until_prompt();
         play.act(&Command::LinkDown {
-            stay: stay(1),
+            stay: Some(stay(1)),
             left: false,
         })
         .unwrap();
@@ -36,7 +36,7 @@ fn a_long_absence_counts_nothing_until_a_new_check_and_misses_none() {
     play.run(100);
     let before = play.statement();
     play.act(&Command::LinkDown {
-        stay: stay(1),
+        stay: Some(stay(1)),
         left: false,
     })
     .unwrap();
@@ -71,7 +71,7 @@ fn cutting_the_line_at_every_check_asks_for_a_review_and_earns_nothing() {
     for n in 1..=4 {
         play.run_until_prompt();
         play.act(&Command::LinkDown {
-            stay: stay(n),
+            stay: Some(stay(n)),
             left: false,
         })
         .unwrap();
@@ -82,7 +82,7 @@ fn cutting_the_line_at_every_check_asks_for_a_review_and_earns_nothing() {
     assert_eq!(play.statement().credited_s, 0);
     play.run_until_prompt();
     play.act(&Command::LinkDown {
-        stay: stay(5),
+        stay: Some(stay(5)),
         left: true,
     })
     .unwrap();
@@ -139,7 +139,7 @@ fn the_later_device_takes_over_and_the_older_stay_says_nothing_more() {
     play.act(&Command::LinkUp { stay: stay(2) }).unwrap();
     let crossed = play
         .act(&Command::LinkDown {
-            stay: stay(1),
+            stay: Some(stay(1)),
             left: false,
         })
         .unwrap();
@@ -162,7 +162,7 @@ fn staff_asks_once_at_a_time_and_only_who_is_there() {
     assert_eq!(play.act(&ask).unwrap_err().code, "check.open");
     play.answer_right().unwrap();
     play.act(&Command::LinkDown {
-        stay: stay(1),
+        stay: Some(stay(1)),
         left: true,
     })
     .unwrap();

@@ -1,0 +1,368 @@
+//! The one way through for lessons and attendances: load, decide, save with facts, announce.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+
+use super::LESSON_STREAM_KIND;
+use super::view::{AttendanceSummary, BoardRow, LessonView, PromptClosed, PromptView};
+use crate::domain::announcement::{Announcement, Audience, Topic};
+use crate::domain::classroom::attendance::{
+    Attendance, AttendanceFact, Command, Context as Circumstances, Link, RecordedFact,
+};
+use crate::domain::classroom::credit::Statement;
+use crate::domain::classroom::lesson::{Lesson, LessonCommand, LessonFact, RecordedLessonFact};
+use crate::domain::classroom::quiz::Question;
+use crate::domain::classroom::span::Span;
+use crate::domain::id::{AccountId, AttendanceId, LessonId};
+use crate::domain::refusal::{Refusal, RefusalKind};
+use crate::service::{Context, Error, Failure, ledger, outbox};
+use crate::store::attendance::{Stored, Summary};
+use crate::store::{self, Connection};
+
+/// Most items of the bank that a draw chooses from.
+const BANK_MAX: u32 = 1_000;
+/// Steps of one look at an attendance whose deadline is reached; the rest waits for the next look.
+const STEPS_MAX: usize = 8;
+
+/// What came of a command.
+#[derive(Debug)]
+pub(super) struct Acted {
+    pub(super) attendance: Attendance,
+    pub(super) facts: Vec<AttendanceFact>,
+    pub(super) credited_s: u64,
+}
+
+/// What a decision about an attendance reads from the database.
+struct Around {
+    lesson: Lesson,
+    bank: Vec<Question>,
+    elsewhere: Vec<Span>,
+    earned_today_s: u32,
+}
+
+/// Lets a command act on an attendance, in a transaction of its own. `None` when there is none.
+pub(super) async fn act(
+    context: &Context,
+    id: AttendanceId,
+    now: DateTime<Utc>,
+    command: &Command<'_>,
+) -> Result<Option<Acted>, Error> {
+    let mut transaction = context.store.begin().await?;
+    let Some(stored) = store::attendance::lock(&mut transaction, id).await? else {
+        return Ok(None);
+    };
+    let around = around(&mut transaction, &stored.attendance, command).await?;
+    let mut attendance = stored.attendance.clone();
+    let mut facts = Vec::new();
+    for _ in 0..steps(command) {
+        let command = in_the_link(command, &attendance);
+        let circumstances = Circumstances {
+            now,
+            entropy: &*context.entropy,
+            lesson: &around.lesson,
+            bank: &around.bank,
+            elsewhere: &around.elsewhere,
+            earned_today_s: around.earned_today_s,
+            round_trip_ms: stored.round_trip_ms,
+        };
+        let Some(command) = command else { break };
+        let step = attendance.decide(&command, &circumstances)?;
+        step.iter().for_each(|fact| attendance.apply(fact));
+        if let Command::Alive(window) = command {
+            attendance.observe(window);
+        }
+        let done = step.is_empty();
+        facts.extend(step);
+        if done {
+            break;
+        }
+    }
+    let touched = attendance != stored.attendance || matches!(command, Command::Due);
+    if !touched {
+        let credited_s = stored.credited_s;
+        return Ok(Some(Acted { attendance, facts, credited_s }));
+    }
+    let statement = save(context, &mut transaction, &stored, &attendance, &around, &facts, now)
+        .await?;
+    outbox::commit(context, transaction).await?;
+    Ok(Some(Acted { attendance, facts, credited_s: statement.credited_s }))
+}
+
+fn steps(command: &Command<'_>) -> usize {
+    match command {
+        Command::Due => STEPS_MAX,
+        Command::Enter { .. }
+        | Command::LinkUp { .. }
+        | Command::LinkDown { .. }
+        | Command::Alive(_)
+        | Command::Answer { .. }
+        | Command::AskNow { .. }
+        | Command::Recover => 1,
+    }
+}
+
+// Life is only what the present link carried.
+fn in_the_link<'a>(command: &Command<'a>, attendance: &Attendance) -> Option<Command<'a>> {
+    match (command, attendance.link()) {
+        (Command::Alive(window), Link::Up { since, .. }) => {
+            let window = Span::new(window.from.max(since), window.to);
+            (!window.is_empty()).then_some(Command::Alive(window))
+        }
+        (Command::Alive(_), Link::Down { .. } | Link::Absent) => None,
+        (other, Link::Up { .. } | Link::Down { .. } | Link::Absent) => Some(other.clone()),
+    }
+}
+
+/// Opens an attendance of a running lesson, whose row the caller has locked.
+pub(super) async fn open(
+    context: &Context,
+    db: &mut Connection,
+    lesson: &Lesson,
+    account: AccountId,
+) -> Result<AttendanceId, Error> {
+    let now = context.now();
+    let seed = crate::domain::classroom::schedule::Seed::new(&*context.entropy);
+    let id = AttendanceId::new(now, &*context.entropy);
+    let first = Attendance::open(id, account, lesson, &seed, now);
+    let attendance = Attendance::from_first(&first, seed)
+        .map_err(|source| Failure::new("open an attendance", source))?;
+    store::attendance::insert(db, &attendance).await?;
+    let stream = ledger::open(context, db, LESSON_STREAM_KIND, lesson.id().0).await?;
+    let recorded = RecordedFact { attendance: id, fact: first };
+    ledger::append(context, db, stream, &[recorded]).await?;
+    Ok(id)
+}
+
+async fn around(
+    db: &mut Connection,
+    attendance: &Attendance,
+    command: &Command<'_>,
+) -> Result<Around, Error> {
+    let lesson = store::lesson::find(db, attendance.lesson()).await?;
+    let lesson = lesson.ok_or_else(lesson_not_found)?;
+    let bank = match command {
+        Command::Due => store::question::bank_of(db, lesson.unit(), BANK_MAX).await?,
+        Command::Enter { .. }
+        | Command::LinkUp { .. }
+        | Command::LinkDown { .. }
+        | Command::Alive(_)
+        | Command::Answer { .. }
+        | Command::AskNow { .. }
+        | Command::Recover => Vec::new(),
+    };
+    let (elsewhere, earned_today_s) = store::attendance::earned_before(db, attendance).await?;
+    Ok(Around { lesson, bank, elsewhere, earned_today_s })
+}
+
+async fn save(
+    context: &Context,
+    db: &mut Connection,
+    stored: &Stored,
+    attendance: &Attendance,
+    around: &Around,
+    facts: &[AttendanceFact],
+    now: DateTime<Utc>,
+) -> Result<Statement, Error> {
+    let statement =
+        attendance.statement(&around.lesson, &around.elsewhere, around.earned_today_s, now);
+    let mut summary = Summary {
+        credited_s: statement.credited_s,
+        withheld_s: statement.withheld_s,
+        credited: statement.credited_spans(),
+        // A deadline that found nothing to do is looked at again a second later.
+        next_deadline: attendance
+            .next_deadline(&around.lesson, now)
+            .map(|at| if facts.is_empty() { at.max(now + TimeDelta::seconds(1)) } else { at }),
+        board_sent_at: stored.board_sent_at,
+        board_due: None,
+    };
+    let board_now = !facts.is_empty() && may_send_board(&mut summary, now);
+    store::attendance::save(db, attendance, &summary).await?;
+    for fact in facts {
+        if let AttendanceFact::CheckAsked(check) = fact {
+            store::attendance::insert_check(db, attendance.id(), check).await?;
+        }
+    }
+    let mut told = told_to_learner(db, attendance, around, facts, &statement, now).await?;
+    if board_now {
+        told.extend(board_row(db, attendance.lesson(), attendance.account(), now).await?);
+    }
+    outbox::announce(context, db, &told).await?;
+    let recorded: Vec<RecordedFact> = facts
+        .iter()
+        .map(|fact| RecordedFact { attendance: attendance.id(), fact: fact.clone() })
+        .collect();
+    if !recorded.is_empty() {
+        let stream = ledger::open(context, db, LESSON_STREAM_KIND, attendance.lesson().0).await?;
+        ledger::append(context, db, stream, &recorded).await?;
+    }
+    Ok(statement)
+}
+
+/// A row of the board is announced at most once a second; a later change waits for its second.
+fn may_send_board(summary: &mut Summary, now: DateTime<Utc>) -> bool {
+    let free_at = summary.board_sent_at.map(|sent| sent + TimeDelta::seconds(1));
+    match free_at {
+        Some(free_at) if free_at > now => {
+            summary.board_due = Some(free_at);
+            false
+        }
+        Some(_) | None => {
+            summary.board_sent_at = Some(now);
+            true
+        }
+    }
+}
+
+async fn told_to_learner(
+    db: &mut Connection,
+    attendance: &Attendance,
+    around: &Around,
+    facts: &[AttendanceFact],
+    statement: &Statement,
+    now: DateTime<Utc>,
+) -> Result<Vec<Announcement>, Error> {
+    let mut told = Vec::new();
+    let account = attendance.account();
+    let (mut prompted, mut changed) = (false, false);
+    for fact in facts {
+        match fact {
+            AttendanceFact::CheckAsked(_) => prompted = true,
+            AttendanceFact::CheckAnswered { right: Some(false), .. } => prompted = true,
+            AttendanceFact::CheckEnded { check, outcome, .. } => {
+                changed = true;
+                let closed = PromptClosed {
+                    check_id: *check,
+                    attendance_id: attendance.id(),
+                    outcome: *outcome,
+                    credited_seconds: statement.credited_s,
+                };
+                told.push(announcement(Audience::Account(account), "prompt_closed", &closed)?);
+            }
+            AttendanceFact::SignedIn { .. }
+            | AttendanceFact::TakenOver { .. }
+            | AttendanceFact::LongAbsence { .. }
+            | AttendanceFact::ReviewAsked { .. }
+            | AttendanceFact::Paused { .. }
+            | AttendanceFact::AttendanceClosed { .. } => changed = true,
+            AttendanceFact::AttendanceOpened { .. }
+            | AttendanceFact::Entered { .. }
+            | AttendanceFact::LinkUp { .. }
+            | AttendanceFact::LinkDown { .. }
+            | AttendanceFact::Alive(_)
+            | AttendanceFact::CheckAnswered { .. }
+            | AttendanceFact::AnsweredLate { .. }
+            | AttendanceFact::CheckOwed { .. }
+            | AttendanceFact::ServerReturned { .. }
+            | AttendanceFact::Closing { .. } => {}
+        }
+    }
+    if prompted && let Some(prompt) = PromptView::of(db, attendance, now).await? {
+        told.push(announcement(Audience::Account(account), "prompt_opened", &prompt)?);
+    }
+    if changed {
+        let summary = AttendanceSummary::of(attendance, &around.lesson, statement);
+        told.push(announcement(Audience::Account(account), "attendance_changed", &summary)?);
+    }
+    Ok(told)
+}
+
+/// What `board_changed` carries.
+#[derive(Serialize)]
+struct BoardChanged {
+    lesson_id: LessonId,
+    row: BoardRow,
+}
+
+/// The announcement of one learner's row.
+pub(super) async fn board_row(
+    db: &mut Connection,
+    lesson: LessonId,
+    account: AccountId,
+    now: DateTime<Utc>,
+) -> Result<Vec<Announcement>, Error> {
+    let rows = store::attendance::board(db, lesson, Some(account)).await?;
+    rows.into_iter()
+        .map(|row| {
+            let changed = BoardChanged { lesson_id: lesson, row: BoardRow::of(row, now) };
+            announcement(Audience::Topic(Topic::lesson_staff(lesson)), "board_changed", &changed)
+        })
+        .collect()
+}
+
+/// An announcement of a view.
+pub(super) fn announcement<V: Serialize>(
+    audience: Audience,
+    kind: &'static str,
+    view: &V,
+) -> Result<Announcement, Error> {
+    let payload = serde_json::to_string(view)
+        .map_err(|source| Failure::new("write an announcement", source))?;
+    Ok(Announcement { audience, kind, payload })
+}
+
+/// Lets a command act on a lesson, in a transaction of its own.
+/// Refuses with `lesson.not_found` and what the lesson refuses.
+pub(super) async fn act_on_lesson(
+    context: &Context,
+    id: LessonId,
+    by: Option<AccountId>,
+    now: DateTime<Utc>,
+    command: &LessonCommand,
+) -> Result<Lesson, Error> {
+    let mut transaction = context.store.begin().await?;
+    let lesson = store::lesson::lock(&mut transaction, id).await?;
+    let mut lesson = lesson.ok_or_else(lesson_not_found)?;
+    let facts = lesson.decide(command, now)?;
+    if facts.is_empty() {
+        return Ok(lesson);
+    }
+    facts.iter().for_each(|fact| lesson.apply(fact));
+    store::lesson::update(&mut transaction, &lesson).await?;
+    store::attendance::wake_all(&mut transaction, id, now).await?;
+    announce_lesson(context, &mut transaction, id).await?;
+    record(context, &mut transaction, id, by, facts).await?;
+    outbox::commit(context, transaction).await?;
+    Ok(lesson)
+}
+
+/// Announces a lesson's present state to everybody of it.
+pub(super) async fn announce_lesson(
+    context: &Context,
+    db: &mut Connection,
+    id: LessonId,
+) -> Result<(), Error> {
+    let listed = store::lesson::find_listed(db, &[id]).await?;
+    let told: Result<Vec<_>, Error> = listed
+        .iter()
+        .map(|listed| {
+            let audience = Audience::Topic(Topic::lesson(id));
+            announcement(audience, "lesson_changed", &LessonView::of(listed))
+        })
+        .collect();
+    outbox::announce(context, db, &told?).await
+}
+
+/// Writes facts of a lesson to its stream; call it last.
+pub(super) async fn record(
+    context: &Context,
+    db: &mut Connection,
+    id: LessonId,
+    by: Option<AccountId>,
+    facts: Vec<LessonFact>,
+) -> Result<(), Error> {
+    let recorded: Vec<RecordedLessonFact> =
+        facts.into_iter().map(|fact| RecordedLessonFact { by, fact }).collect();
+    let stream = ledger::open(context, db, LESSON_STREAM_KIND, id.0).await?;
+    ledger::append(context, db, stream, &recorded).await
+}
+
+/// No such lesson, or none that the actor may know of.
+pub(super) fn lesson_not_found() -> Error {
+    Error::Refused(Refusal::new(
+        RefusalKind::NotFound,
+        "lesson.not_found",
+        "没有找到该课程。",
+        "There is no such lesson.",
+    ))
+}

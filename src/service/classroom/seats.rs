@@ -1,0 +1,182 @@
+//! Who may enter a lesson's room, and with what rights.
+
+use std::collections::BTreeMap;
+
+use super::act::{act, lesson_not_found, open};
+use super::lessons::seen_by;
+use super::{lesson_of_room, room_name};
+use crate::domain::actor::Actor;
+use crate::domain::classroom::attendance::Command;
+use crate::domain::classroom::lesson::{Lesson, LessonState};
+use crate::domain::id::{AccountId, AttendanceId, LessonId};
+use crate::domain::policy::OFFICERS;
+use crate::domain::refusal::{Refusal, RefusalKind};
+use crate::media::signal::{Permissions, TrackSource};
+use crate::service::{Context, Error};
+use crate::store::{self, Connection};
+
+/// As what somebody sits in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeatRole {
+    /// Gives the lesson.
+    Teacher,
+    /// Watches over it for the unit.
+    Officer,
+    /// Takes it.
+    Learner,
+}
+
+impl SeatRole {
+    /// The value of the participant's attribute `role`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Teacher => "teacher",
+            Self::Officer => "officer",
+            Self::Learner => "learner",
+        }
+    }
+}
+
+/// A place in a lesson's room.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// Name of the room.
+    pub room: String,
+    /// The account id.
+    pub identity: String,
+    /// Name of the person.
+    pub name: String,
+    /// As what.
+    pub role: SeatRole,
+    /// Rights in the media plane.
+    pub permissions: Permissions,
+    /// Attributes that others' clients see.
+    pub attributes: BTreeMap<String, String>,
+    /// The learner's attendance, when one was entered.
+    pub attendance: Option<AttendanceId>,
+}
+
+/// Lets an actor in with a device: a learner's attendance opens, and a later device takes the
+/// place of an earlier one. Refuses with `lesson.not_found`, `lesson.not_live` (learners enter a
+/// running lesson, staff also one that is still to start) or `attendance.device`.
+pub async fn join(
+    context: &Context,
+    actor: &Actor,
+    lesson: LessonId,
+    device: &str,
+) -> Result<Seat, Error> {
+    let mut transaction = context.store.begin().await?;
+    let listed = seen_by(&mut transaction, actor, lesson).await?;
+    let lesson = store::lesson::lock(&mut transaction, lesson).await?;
+    let lesson = lesson.ok_or_else(lesson_not_found)?;
+    let officer = actor.holds(OFFICERS, &listed.unit_path);
+    let role = role_of(&lesson, actor.account, officer);
+    admit(&lesson, role)?;
+    let mut seat = seat(&mut transaction, &lesson, actor.account, role).await?;
+    if role == SeatRole::Learner {
+        let known =
+            store::attendance::of_learner(&mut transaction, lesson.id(), actor.account).await?;
+        let id = match known {
+            Some(id) => id,
+            None => open(context, &mut transaction, &lesson, actor.account).await?,
+        };
+        transaction.commit().await?;
+        act(context, id, context.now(), &Command::Enter { device }).await?;
+        seat.attendance = Some(id);
+    }
+    Ok(seat)
+}
+
+/// The place of an identity in a room, whatever its token says. `None` when no lesson owns the
+/// room. Refuses with `lesson.not_found` (also to those who are not enrolled) or
+/// `lesson.not_live`.
+pub async fn seat_of(
+    context: &Context,
+    room: &str,
+    identity: &str,
+) -> Result<Option<Seat>, Error> {
+    let Some(id) = lesson_of_room(room) else {
+        return Ok(None);
+    };
+    let account: AccountId = identity.parse().map_err(|_| lesson_not_found())?;
+    let mut db = context.store.reader().await?;
+    let listed = store::lesson::find_listed(&mut db, &[id]).await?.pop();
+    let listed = listed.ok_or_else(lesson_not_found)?;
+    let grants = store::role::of_accounts(&mut db, &[account]).await?;
+    let officer = grants.get(&account).is_some_and(|grants| {
+        let runs = |grant: &&crate::domain::actor::RoleGrant| OFFICERS.contains(&grant.role);
+        grants.iter().filter(runs).any(|grant| grant.path.covers(&listed.unit_path))
+    });
+    let role = role_of(&listed.lesson, account, officer);
+    if role == SeatRole::Learner && !store::lesson::is_learner(&mut db, id, account).await? {
+        return Err(lesson_not_found());
+    }
+    admit(&listed.lesson, role)?;
+    seat(&mut db, &listed.lesson, account, role).await.map(Some)
+}
+
+fn role_of(lesson: &Lesson, account: AccountId, officer: bool) -> SeatRole {
+    if lesson.teacher() == account {
+        SeatRole::Teacher
+    } else if officer {
+        SeatRole::Officer
+    } else {
+        SeatRole::Learner
+    }
+}
+
+fn admit(lesson: &Lesson, role: SeatRole) -> Result<(), Refusal> {
+    match (lesson.state(), role) {
+        (LessonState::Live { .. } | LessonState::Break { .. }, _) => Ok(()),
+        (LessonState::Scheduled, SeatRole::Teacher | SeatRole::Officer) => Ok(()),
+        (LessonState::Scheduled, SeatRole::Learner)
+        | (LessonState::Ended { .. } | LessonState::Cancelled { .. }, _) => {
+            Err(lesson.not_live())
+        }
+    }
+}
+
+async fn seat(
+    db: &mut Connection,
+    lesson: &Lesson,
+    account: AccountId,
+    role: SeatRole,
+) -> Result<Seat, Error> {
+    let person = store::person::of_account(db, account).await?;
+    let person = person.filter(|p| p.account.as_ref().is_some_and(|a| !a.disabled));
+    let person = person.ok_or_else(|| {
+        Refusal::new(
+            RefusalKind::Forbidden,
+            "lesson.no_seat",
+            "该账号不能进入课堂。",
+            "This account may not enter the classroom.",
+        )
+    })?;
+    Ok(Seat {
+        room: room_name(lesson.id()),
+        identity: account.to_string(),
+        name: person.name,
+        role,
+        permissions: permissions(role),
+        attributes: BTreeMap::from([("role".to_owned(), role.name().to_owned())]),
+        attendance: None,
+    })
+}
+
+/// Learners show themselves and speak; only staff share a screen.
+fn permissions(role: SeatRole) -> Permissions {
+    let sources = match role {
+        SeatRole::Teacher | SeatRole::Officer => Vec::new(),
+        SeatRole::Learner => vec![TrackSource::Camera, TrackSource::Microphone],
+    };
+    Permissions {
+        publish: true,
+        sources,
+        subscribe: true,
+        publish_data: true,
+        // For the attribute `hand`.
+        update_own_metadata: true,
+        hidden: false,
+        recorder: false,
+    }
+}

@@ -1,0 +1,443 @@
+//! What people see of the classroom, in the shapes of docs/api: answers and announcements alike.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::super::Error;
+use crate::domain::actor::Actor;
+use crate::domain::classroom::attendance::{Attendance, Link, Phase};
+use crate::domain::classroom::check::{Cause, Check, CheckKind, Outcome};
+use crate::domain::classroom::credit::{RULE_VERSION, Statement, Stretch};
+use crate::domain::classroom::lesson::{Lesson, LessonState};
+use crate::domain::classroom::quiz::{Question, QuestionKind};
+use crate::domain::id::{AccountId, AttendanceId, CheckId, LessonId, QuestionId};
+use crate::domain::policy::OFFICERS;
+use crate::domain::unit::UnitRef;
+use crate::store::attendance::OnBoard;
+use crate::store::lesson::Listed;
+use crate::store::{self, Connection};
+
+/// A lesson.
+#[derive(Clone, Debug, Serialize)]
+pub struct LessonView {
+    /// Its id.
+    pub id: LessonId,
+    /// Title.
+    pub title: String,
+    /// Whose.
+    pub unit: UnitRef,
+    /// Who teaches.
+    pub teacher: TeacherView,
+    /// `scheduled`, `live`, `break`, `ended`, `cancelled`.
+    pub state: &'static str,
+    /// Planned start.
+    pub starts_at: DateTime<Utc>,
+    /// Planned end.
+    pub ends_at: DateTime<Utc>,
+    /// Real start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<DateTime<Utc>>,
+    /// Real end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<DateTime<Utc>>,
+    /// Learners enrolled.
+    pub learners: u32,
+    /// `teacher`, `officer` or `learner`; absent in announcements to many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub my_role: Option<&'static str>,
+    /// The asker's attendance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub my_attendance_id: Option<AttendanceId>,
+}
+
+/// Who teaches.
+#[derive(Clone, Debug, Serialize)]
+pub struct TeacherView {
+    /// Account.
+    pub account_id: AccountId,
+    /// Name of the person.
+    pub name: String,
+}
+
+impl LessonView {
+    /// A lesson as everybody may see it.
+    pub fn of(listed: &Listed) -> Self {
+        let lesson = &listed.lesson;
+        Self {
+            id: lesson.id(),
+            title: lesson.plan().title.clone(),
+            unit: listed.unit.clone(),
+            teacher: TeacherView {
+                account_id: lesson.teacher(),
+                name: listed.teacher_name.clone(),
+            },
+            state: state_name(lesson.state()),
+            starts_at: lesson.plan().starts_at,
+            ends_at: lesson.plan().ends_at,
+            started_at: lesson.started_at(),
+            ended_at: lesson.ended_at(),
+            learners: listed.learners,
+            my_role: None,
+            my_attendance_id: None,
+        }
+    }
+
+    /// A lesson as one actor sees it.
+    pub async fn for_actor(
+        db: &mut Connection,
+        listed: &Listed,
+        actor: &Actor,
+    ) -> Result<Self, Error> {
+        let mut view = Self::of(listed);
+        view.my_role = Some(if listed.lesson.teacher() == actor.account {
+            "teacher"
+        } else if actor.holds(OFFICERS, &listed.unit_path) {
+            "officer"
+        } else {
+            "learner"
+        });
+        view.my_attendance_id =
+            store::attendance::of_learner(db, listed.lesson.id(), actor.account).await?;
+        Ok(view)
+    }
+}
+
+fn state_name(state: LessonState) -> &'static str {
+    match state {
+        LessonState::Scheduled => "scheduled",
+        LessonState::Live { .. } => "live",
+        LessonState::Break { .. } => "break",
+        LessonState::Ended { .. } => "ended",
+        LessonState::Cancelled { .. } => "cancelled",
+    }
+}
+
+/// The attendance board.
+#[derive(Clone, Debug, Serialize)]
+pub struct BoardView {
+    /// The lesson.
+    pub lesson: LessonView,
+    /// The server's clock.
+    pub server_time: DateTime<Utc>,
+    /// One row per learner, by name.
+    pub rows: Vec<BoardRow>,
+}
+
+/// One learner on the board.
+#[derive(Clone, Debug, Serialize)]
+pub struct BoardRow {
+    /// None until the learner enters.
+    pub attendance_id: Option<AttendanceId>,
+    /// Who.
+    pub account_id: AccountId,
+    /// Name.
+    pub name: String,
+    /// Name of the learner's unit.
+    pub unit_name: String,
+    /// `absent`, `connected`, `interrupted` or `left`.
+    pub presence: &'static str,
+    /// Time counts.
+    pub alive: bool,
+    /// Result so far.
+    pub credited_seconds: u64,
+    /// Result so far.
+    pub withheld_seconds: u64,
+    /// The open prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending: Option<PendingView>,
+    /// How the last check ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_outcome: Option<Outcome>,
+    /// A human should look.
+    pub needs_review: bool,
+    /// The lesson pauses for this learner until a pass.
+    pub paused: bool,
+}
+
+/// An open prompt as the board shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct PendingView {
+    /// Presence or question.
+    pub kind: CheckKind,
+    /// Until when.
+    pub deadline: DateTime<Utc>,
+}
+
+impl BoardRow {
+    /// A row as of now.
+    pub fn of(on_board: OnBoard, now: DateTime<Utc>) -> Self {
+        let stored = on_board.stored.as_ref();
+        let attendance = stored.map(|stored| &stored.attendance);
+        Self {
+            attendance_id: attendance.map(Attendance::id),
+            account_id: on_board.account,
+            presence: presence_name(attendance.map_or(Link::Absent, Attendance::link)),
+            alive: attendance.is_some_and(|a| a.phase() == Phase::Open && a.is_alive(now)),
+            credited_seconds: stored.map_or(0, |stored| stored.credited_s),
+            withheld_seconds: stored.map_or(0, |stored| stored.withheld_s),
+            pending: attendance
+                .and_then(Attendance::open_check)
+                .map(|check| PendingView { kind: check.kind, deadline: check.deadline }),
+            last_outcome: attendance.and_then(Attendance::last_outcome),
+            needs_review: attendance.is_some_and(Attendance::needs_review),
+            paused: attendance.is_some_and(Attendance::is_paused),
+            name: on_board.name,
+            unit_name: on_board.unit_name,
+        }
+    }
+}
+
+fn presence_name(link: Link) -> &'static str {
+    match link {
+        Link::Absent => "absent",
+        Link::Up { .. } => "connected",
+        Link::Down { left: false, .. } => "interrupted",
+        Link::Down { left: true, .. } => "left",
+    }
+}
+
+/// What a learner is asked.
+#[derive(Clone, Debug, Serialize)]
+pub struct PromptView {
+    /// Which check.
+    pub check_id: CheckId,
+    /// Of which attendance.
+    pub attendance_id: AttendanceId,
+    /// Presence or question.
+    pub kind: CheckKind,
+    /// Goes back with the answer; a new one with every try.
+    pub nonce: String,
+    /// Since when.
+    pub opened_at: DateTime<Utc>,
+    /// Until when.
+    pub deadline: DateTime<Utc>,
+    /// The server's clock.
+    pub server_time: DateTime<Utc>,
+    /// Tries left.
+    pub attempts_left: u32,
+    /// The question.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question: Option<AskedQuestion>,
+}
+
+/// A question as one learner sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct AskedQuestion {
+    /// What is asked.
+    pub text: String,
+    /// How many options may be chosen.
+    pub kind: QuestionKind,
+    /// In the learner's own order.
+    pub options: Vec<AskedOption>,
+}
+
+/// An option of an [`AskedQuestion`].
+#[derive(Clone, Debug, Serialize)]
+pub struct AskedOption {
+    /// Goes back with the answer.
+    pub key: String,
+    /// Text.
+    pub text: String,
+}
+
+impl PromptView {
+    /// The open prompt of an attendance.
+    pub async fn of(
+        db: &mut Connection,
+        attendance: &Attendance,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Self>, Error> {
+        let Some((check, nonce)) = attendance.open_check().zip(attendance.open_nonce()) else {
+            return Ok(None);
+        };
+        let question = match &check.question {
+            None => None,
+            Some(draw) => {
+                let question = store::question::find(db, draw.question).await?;
+                question.map(|question| AskedQuestion {
+                    text: question.text().to_owned(),
+                    kind: question.kind(),
+                    options: question
+                        .shown(draw)
+                        .into_iter()
+                        .map(|shown| AskedOption { key: shown.key, text: shown.text })
+                        .collect(),
+                })
+            }
+        };
+        Ok(Some(Self {
+            check_id: check.id,
+            attendance_id: attendance.id(),
+            kind: check.kind,
+            nonce,
+            opened_at: check.asked_at,
+            deadline: check.deadline,
+            server_time: now,
+            attempts_left: check.attempts_left(),
+            question,
+        }))
+    }
+}
+
+/// A prompt that is over.
+#[derive(Clone, Debug, Serialize)]
+pub struct PromptClosed {
+    /// Which check.
+    pub check_id: CheckId,
+    /// Of which attendance.
+    pub attendance_id: AttendanceId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Result so far.
+    pub credited_seconds: u64,
+}
+
+/// An attendance without its timeline.
+#[derive(Clone, Debug, Serialize)]
+pub struct AttendanceSummary {
+    /// Its id.
+    pub id: AttendanceId,
+    /// Of which lesson.
+    pub lesson: LessonShort,
+    /// `open`, `closed` or `needs_review`.
+    pub state: &'static str,
+    /// Result.
+    pub credited_seconds: u64,
+    /// Result.
+    pub withheld_seconds: u64,
+    /// SHA-256 of the seed that decides the checks.
+    pub commitment: String,
+    /// The seed, once closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<String>,
+    /// Rule of the result.
+    pub rule_version: u32,
+}
+
+/// A lesson in an attendance.
+#[derive(Clone, Debug, Serialize)]
+pub struct LessonShort {
+    /// Its id.
+    pub id: LessonId,
+    /// Title.
+    pub title: String,
+    /// Planned start.
+    pub starts_at: DateTime<Utc>,
+}
+
+/// An attendance with its timeline and checks.
+#[derive(Clone, Debug, Serialize)]
+pub struct AttendanceView {
+    /// What the summary says.
+    #[serde(flatten)]
+    pub summary: AttendanceSummary,
+    /// The timeline.
+    pub stretches: Vec<Stretch>,
+    /// The checks in the order asked.
+    pub checks: Vec<CheckView>,
+}
+
+/// A check in an attendance.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckView {
+    /// Its id.
+    pub id: CheckId,
+    /// Presence or question.
+    pub kind: CheckKind,
+    /// When.
+    pub asked_at: DateTime<Utc>,
+    /// Until when.
+    pub deadline: DateTime<Utc>,
+    /// The answer that counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered_at: Option<DateTime<Utc>>,
+    /// How it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// `schedule` or `staff`.
+    pub by: &'static str,
+}
+
+impl CheckView {
+    fn of(check: &Check) -> Self {
+        Self {
+            id: check.id,
+            kind: check.kind,
+            asked_at: check.asked_at,
+            deadline: check.deadline,
+            answered_at: check.answered_at,
+            outcome: check.outcome(),
+            by: match check.cause {
+                Cause::Scheduled { .. }
+                | Cause::Closing
+                | Cause::Ladder { .. }
+                | Cause::Return
+                | Cause::SignOut => "schedule",
+                Cause::Staff { .. } => "staff",
+            },
+        }
+    }
+}
+
+impl AttendanceSummary {
+    /// The summary of a statement.
+    pub fn of(attendance: &Attendance, lesson: &Lesson, statement: &Statement) -> Self {
+        Self {
+            id: attendance.id(),
+            lesson: LessonShort {
+                id: lesson.id(),
+                title: lesson.plan().title.clone(),
+                starts_at: lesson.plan().starts_at,
+            },
+            state: match attendance.phase() {
+                Phase::Open | Phase::Closing { .. } => "open",
+                Phase::Closed { .. } if attendance.needs_review() => "needs_review",
+                Phase::Closed { .. } => "closed",
+            },
+            credited_seconds: statement.credited_s,
+            withheld_seconds: statement.withheld_s,
+            commitment: attendance.commitment(),
+            seed: attendance.revealed_seed(),
+            rule_version: RULE_VERSION,
+        }
+    }
+}
+
+impl AttendanceView {
+    /// The whole of a statement.
+    pub fn of(attendance: &Attendance, lesson: &Lesson, statement: Statement) -> Self {
+        Self {
+            summary: AttendanceSummary::of(attendance, lesson, &statement),
+            stretches: statement.stretches,
+            checks: attendance.checks().iter().map(CheckView::of).collect(),
+        }
+    }
+}
+
+/// An item of the bank, for those who may ask it.
+#[derive(Clone, Debug, Serialize)]
+pub struct QuestionView {
+    /// Its id.
+    pub id: QuestionId,
+    /// What is asked.
+    pub text: String,
+    /// How many options are right.
+    pub kind: QuestionKind,
+    /// The options with their solution.
+    pub options: Vec<crate::domain::classroom::quiz::QuestionOption>,
+    /// Whose bank.
+    pub unit_id: crate::domain::id::UnitId,
+}
+
+impl QuestionView {
+    /// An item.
+    pub fn of(question: &Question) -> Self {
+        Self {
+            id: question.id(),
+            text: question.text().to_owned(),
+            kind: question.kind(),
+            options: question.options().to_vec(),
+            unit_id: question.unit(),
+        }
+    }
+}
