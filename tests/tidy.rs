@@ -69,8 +69,9 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "service",
         imports: "service domain store hub media",
-        // tokio::task::spawn_blocking keeps password hashing off the event loop.
-        crates: "argon2 bytes ed25519_dalek jsonwebtoken metrics tokio tracing",
+        // tokio::task::spawn_blocking keeps password hashing off the event loop; utoipa describes
+        // the views that answers and announcements share.
+        crates: "argon2 bytes ed25519_dalek jsonwebtoken metrics tokio tracing utoipa",
     },
     Layer {
         name: "http",

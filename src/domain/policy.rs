@@ -170,7 +170,7 @@ pub fn is_capable(actor: &Actor, capability: Capability) -> bool {
 fn over_unit(actor: &Actor, roles: &[Role], resource: Resource<'_>) -> bool {
     match resource {
         Resource::Unit(path) => actor.holds(roles, path),
-        Resource::Server | Resource::Account { .. } => false,
+        Resource::Server | Resource::Account { .. } | Resource::Lesson { .. } => false,
     }
 }
 

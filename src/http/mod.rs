@@ -1,6 +1,7 @@
 //! Routes, extractors and the wire formats of clients.
 
 pub mod assets;
+pub mod attendances;
 pub mod audit;
 pub mod auth;
 mod boundary;
@@ -8,8 +9,10 @@ pub mod error;
 pub mod events;
 pub mod extract;
 pub mod health;
+pub mod lessons;
 pub mod livekit;
 pub mod people;
+pub mod questions;
 mod router;
 pub mod units;
 

@@ -15,7 +15,10 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterE
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::error::Problem;
-use super::{assets, audit, auth, boundary, events, health, people, units};
+use super::lessons::Classrooms;
+use super::{
+    assets, attendances, audit, auth, boundary, events, health, lessons, people, questions, units,
+};
 use crate::domain::limits::BODY_BYTES_MAX;
 use crate::domain::policy::{self, Capability};
 use crate::service::{self, Context};
@@ -33,6 +36,8 @@ pub struct App {
     pub ready: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Renders the metrics in Prometheus' text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// The media plane, for lessons; without it nobody enters a room.
+    pub classrooms: Option<Classrooms>,
     /// Routes of other protocols (LiveKit's), which have their own way of signing in.
     pub mounted: Router,
 }
@@ -46,6 +51,7 @@ impl App {
             secure: false,
             ready: Arc::new(|| true),
             metrics: Arc::new(String::new),
+            classrooms: None,
             mounted: Router::new(),
         }
     }
@@ -112,6 +118,9 @@ fn api() -> Vec<Route> {
         units::routes(),
         people::routes(),
         audit::routes(),
+        lessons::routes(),
+        attendances::routes(),
+        questions::routes(),
         events::routes(),
         health::routes(),
     ]

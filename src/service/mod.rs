@@ -3,9 +3,9 @@
 pub mod audit;
 pub mod auth;
 pub mod call;
+pub mod classroom;
 pub mod demo;
 pub mod events;
-pub mod classroom;
 pub mod keys;
 pub mod ledger;
 pub mod outbox;
@@ -48,6 +48,8 @@ pub struct Context {
     pub topics: Arc<dyn events::Topics>,
     /// Rung after a commit that wrote announcements.
     pub announced: Arc<Notify>,
+    /// The figures that new lessons are held by.
+    pub classroom_policy: Arc<ClassroomPolicy>,
     pub(crate) passwords: Arc<password::Passwords>,
     pub(crate) throttle: Arc<throttle::Throttle>,
 }
@@ -68,8 +70,9 @@ impl Context {
             keys,
             workers,
             events: Events::default(),
-            topics: Arc::new(events::NoTopics),
+            topics: Arc::new(classroom::LessonTopics),
             announced: Arc::default(),
+            classroom_policy: Arc::new(ClassroomPolicy::standard()),
             passwords: Arc::default(),
             throttle: Arc::default(),
         }

@@ -325,8 +325,11 @@ pub async fn people_of(
     accounts: &[AccountId],
 ) -> Result<Vec<PersonId>, Error> {
     let accounts: Vec<Uuid> = accounts.iter().map(|id| id.0).collect();
-    let ids = sqlx::query_scalar!("select person_id from account where id = any($1)", &accounts)
-        .fetch_all(db)
-        .await?;
+    let ids = sqlx::query_scalar!(
+        "select person_id from account where id = any($1)",
+        &accounts
+    )
+    .fetch_all(db)
+    .await?;
     Ok(ids.into_iter().map(PersonId).collect())
 }

@@ -9,6 +9,7 @@
 
 mod auth;
 mod binary;
+mod classroom;
 mod embedded_postgres;
 mod events;
 mod ledger;

@@ -53,6 +53,7 @@ pub enum Outcome {
     /// Present, and right where something was asked.
     Passed,
     /// Present, and wrong.
+    #[serde(rename = "wrong")]
     PassedWrong,
     /// Answered wrong under a policy that asks for a right answer.
     FailedWrong,

@@ -80,12 +80,28 @@ pub(super) async fn act(
     let touched = attendance != stored.attendance || matches!(command, Command::Due);
     if !touched {
         let credited_s = stored.credited_s;
-        return Ok(Some(Acted { attendance, facts, credited_s }));
+        return Ok(Some(Acted {
+            attendance,
+            facts,
+            credited_s,
+        }));
     }
-    let statement = save(context, &mut transaction, &stored, &attendance, &around, &facts, now)
-        .await?;
+    let statement = save(
+        context,
+        &mut transaction,
+        &stored,
+        &attendance,
+        &around,
+        &facts,
+        now,
+    )
+    .await?;
     outbox::commit(context, transaction).await?;
-    Ok(Some(Acted { attendance, facts, credited_s: statement.credited_s }))
+    Ok(Some(Acted {
+        attendance,
+        facts,
+        credited_s: statement.credited_s,
+    }))
 }
 
 fn steps(command: &Command<'_>) -> usize {
@@ -128,7 +144,10 @@ pub(super) async fn open(
         .map_err(|source| Failure::new("open an attendance", source))?;
     store::attendance::insert(db, &attendance).await?;
     let stream = ledger::open(context, db, LESSON_STREAM_KIND, lesson.id().0).await?;
-    let recorded = RecordedFact { attendance: id, fact: first };
+    let recorded = RecordedFact {
+        attendance: id,
+        fact: first,
+    };
     ledger::append(context, db, stream, &[recorded]).await?;
     Ok(id)
 }
@@ -151,7 +170,12 @@ async fn around(
         | Command::Recover => Vec::new(),
     };
     let (elsewhere, earned_today_s) = store::attendance::earned_before(db, attendance).await?;
-    Ok(Around { lesson, bank, elsewhere, earned_today_s })
+    Ok(Around {
+        lesson,
+        bank,
+        elsewhere,
+        earned_today_s,
+    })
 }
 
 async fn save(
@@ -163,16 +187,24 @@ async fn save(
     facts: &[AttendanceFact],
     now: DateTime<Utc>,
 ) -> Result<Statement, Error> {
-    let statement =
-        attendance.statement(&around.lesson, &around.elsewhere, around.earned_today_s, now);
+    let statement = attendance.statement(
+        &around.lesson,
+        &around.elsewhere,
+        around.earned_today_s,
+        now,
+    );
     let mut summary = Summary {
         credited_s: statement.credited_s,
         withheld_s: statement.withheld_s,
         credited: statement.credited_spans(),
         // A deadline that found nothing to do is looked at again a second later.
-        next_deadline: attendance
-            .next_deadline(&around.lesson, now)
-            .map(|at| if facts.is_empty() { at.max(now + TimeDelta::seconds(1)) } else { at }),
+        next_deadline: attendance.next_deadline(&around.lesson, now).map(|at| {
+            if facts.is_empty() {
+                at.max(now + TimeDelta::seconds(1))
+            } else {
+                at
+            }
+        }),
         board_sent_at: stored.board_sent_at,
         board_due: None,
     };
@@ -190,7 +222,10 @@ async fn save(
     outbox::announce(context, db, &told).await?;
     let recorded: Vec<RecordedFact> = facts
         .iter()
-        .map(|fact| RecordedFact { attendance: attendance.id(), fact: fact.clone() })
+        .map(|fact| RecordedFact {
+            attendance: attendance.id(),
+            fact: fact.clone(),
+        })
         .collect();
     if !recorded.is_empty() {
         let stream = ledger::open(context, db, LESSON_STREAM_KIND, attendance.lesson().0).await?;
@@ -201,7 +236,9 @@ async fn save(
 
 /// A row of the board is announced at most once a second; a later change waits for its second.
 fn may_send_board(summary: &mut Summary, now: DateTime<Utc>) -> bool {
-    let free_at = summary.board_sent_at.map(|sent| sent + TimeDelta::seconds(1));
+    let free_at = summary
+        .board_sent_at
+        .map(|sent| sent + TimeDelta::seconds(1));
     match free_at {
         Some(free_at) if free_at > now => {
             summary.board_due = Some(free_at);
@@ -228,7 +265,9 @@ async fn told_to_learner(
     for fact in facts {
         match fact {
             AttendanceFact::CheckAsked(_) => prompted = true,
-            AttendanceFact::CheckAnswered { right: Some(false), .. } => prompted = true,
+            AttendanceFact::CheckAnswered {
+                right: Some(false), ..
+            } => prompted = true,
             AttendanceFact::CheckEnded { check, outcome, .. } => {
                 changed = true;
                 let closed = PromptClosed {
@@ -237,7 +276,11 @@ async fn told_to_learner(
                     outcome: *outcome,
                     credited_seconds: statement.credited_s,
                 };
-                told.push(announcement(Audience::Account(account), "prompt_closed", &closed)?);
+                told.push(announcement(
+                    Audience::Account(account),
+                    "prompt_closed",
+                    &closed,
+                )?);
             }
             AttendanceFact::SignedIn { .. }
             | AttendanceFact::TakenOver { .. }
@@ -258,11 +301,19 @@ async fn told_to_learner(
         }
     }
     if prompted && let Some(prompt) = PromptView::of(db, attendance, now).await? {
-        told.push(announcement(Audience::Account(account), "prompt_opened", &prompt)?);
+        told.push(announcement(
+            Audience::Account(account),
+            "prompt_opened",
+            &prompt,
+        )?);
     }
     if changed {
         let summary = AttendanceSummary::of(attendance, &around.lesson, statement);
-        told.push(announcement(Audience::Account(account), "attendance_changed", &summary)?);
+        told.push(announcement(
+            Audience::Account(account),
+            "attendance_changed",
+            &summary,
+        )?);
     }
     Ok(told)
 }
@@ -284,8 +335,15 @@ pub(super) async fn board_row(
     let rows = store::attendance::board(db, lesson, Some(account)).await?;
     rows.into_iter()
         .map(|row| {
-            let changed = BoardChanged { lesson_id: lesson, row: BoardRow::of(row, now) };
-            announcement(Audience::Topic(Topic::lesson_staff(lesson)), "board_changed", &changed)
+            let changed = BoardChanged {
+                lesson_id: lesson,
+                row: BoardRow::of(row, now),
+            };
+            announcement(
+                Audience::Topic(Topic::lesson_staff(lesson)),
+                "board_changed",
+                &changed,
+            )
         })
         .collect()
 }
@@ -298,7 +356,11 @@ pub(super) fn announcement<V: Serialize>(
 ) -> Result<Announcement, Error> {
     let payload = serde_json::to_string(view)
         .map_err(|source| Failure::new("write an announcement", source))?;
-    Ok(Announcement { audience, kind, payload })
+    Ok(Announcement {
+        audience,
+        kind,
+        payload,
+    })
 }
 
 /// Lets a command act on a lesson, in a transaction of its own.
@@ -351,8 +413,10 @@ pub(super) async fn record(
     by: Option<AccountId>,
     facts: Vec<LessonFact>,
 ) -> Result<(), Error> {
-    let recorded: Vec<RecordedLessonFact> =
-        facts.into_iter().map(|fact| RecordedLessonFact { by, fact }).collect();
+    let recorded: Vec<RecordedLessonFact> = facts
+        .into_iter()
+        .map(|fact| RecordedLessonFact { by, fact })
+        .collect();
     let stream = ledger::open(context, db, LESSON_STREAM_KIND, id.0).await?;
     ledger::append(context, db, stream, &recorded).await
 }

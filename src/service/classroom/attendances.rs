@@ -40,8 +40,8 @@ pub struct Heard {
 /// What came of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answered {
-    /// None while the prompt stays open for another try.
-    pub outcome: Option<Outcome>,
+    /// How the check ended; a wrong answer with tries left is [`Outcome::PassedWrong`] so far.
+    pub outcome: Outcome,
     /// Tries left.
     pub attempts_left: u32,
     /// Result so far.
@@ -100,7 +100,9 @@ pub async fn answer(
 ) -> Result<Answered, Error> {
     let now = context.now();
     let mut db = context.store.reader().await?;
-    let (id, question) = store::attendance::of_check(&mut db, check).await?.ok_or_else(unknown)?;
+    let (id, question) = store::attendance::of_check(&mut db, check)
+        .await?
+        .ok_or_else(unknown)?;
     let question = match question {
         Some(question) => store::question::find(&mut db, question).await?,
         None => None,
@@ -116,13 +118,23 @@ pub async fn answer(
     let mut acted = act(context, id, now, &command).await?.ok_or_else(unknown)?;
     let late = |fact: &AttendanceFact| matches!(fact, AttendanceFact::AnsweredLate { .. });
     if acted.facts.iter().any(late) {
-        acted = act(context, id, now, &Command::Due).await?.ok_or_else(unknown)?;
+        acted = act(context, id, now, &Command::Due)
+            .await?
+            .ok_or_else(unknown)?;
     }
-    let known = acted.attendance.checks().iter().find(|known| known.id == check);
+    let known = acted
+        .attendance
+        .checks()
+        .iter()
+        .find(|known| known.id == check);
     let known = known.ok_or_else(unknown)?;
     Ok(Answered {
-        outcome: known.outcome(),
-        attempts_left: if known.is_open() { known.attempts_left() } else { 0 },
+        outcome: known.outcome().unwrap_or(Outcome::PassedWrong),
+        attempts_left: if known.is_open() {
+            known.attempts_left()
+        } else {
+            0
+        },
         credited_seconds: acted.credited_s,
     })
 }
@@ -155,9 +167,15 @@ pub async fn attendance(
     let mut db = context.store.reader().await?;
     let (attendance, lesson, statement) = stated(context, &mut db, id).await?;
     if attendance.account() != actor.account {
-        let unit = store::unit::find(&mut db, lesson.unit()).await?.ok_or_else(not_found)?;
+        let unit = store::unit::find(&mut db, lesson.unit())
+            .await?
+            .ok_or_else(not_found)?;
         let (teacher, enrolled) = (lesson.teacher(), false);
-        let resource = Resource::Lesson { unit: &unit.path, teacher, enrolled };
+        let resource = Resource::Lesson {
+            unit: &unit.path,
+            teacher,
+            enrolled,
+        };
         policy::allow(actor, Action::RunLesson, resource).map_err(|_| not_found())?;
     }
     Ok(AttendanceView::of(&attendance, &lesson, statement))
@@ -168,9 +186,13 @@ async fn stated(
     db: &mut Connection,
     id: AttendanceId,
 ) -> Result<(Attendance, Lesson, Statement), Error> {
-    let stored = store::attendance::find(db, id).await?.ok_or_else(not_found)?;
+    let stored = store::attendance::find(db, id)
+        .await?
+        .ok_or_else(not_found)?;
     let attendance = stored.attendance;
-    let lesson = store::lesson::find(db, attendance.lesson()).await?.ok_or_else(not_found)?;
+    let lesson = store::lesson::find(db, attendance.lesson())
+        .await?
+        .ok_or_else(not_found)?;
     let (elsewhere, today_s) = store::attendance::earned_before(db, &attendance).await?;
     let statement = attendance.statement(&lesson, &elsewhere, today_s, context.now());
     Ok((attendance, lesson, statement))

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::act::{act, act_on_lesson, announce_lesson, lesson_not_found, record};
 use super::view::{BoardRow, BoardView, LessonView};
 use crate::domain::actor::Actor;
-use crate::domain::announcement::{Announcement, Audience, TOPICS_CHANGED, Topic};
+use crate::domain::announcement::{Announcement, Topic};
 use crate::domain::classroom::attendance::Command;
 use crate::domain::classroom::lesson::{Lesson, LessonCommand, LessonFact, Plan};
 use crate::domain::id::{AccountId, LessonId, PersonId, QuestionId, UnitId};
@@ -15,6 +15,7 @@ use crate::domain::person::Person;
 use crate::domain::policy::{self, Action, OFFICERS, Resource, STAFF};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::unit::{self, UnitPath};
+use crate::service::events::{Following, Topics};
 use crate::service::{Context, Error, outbox};
 use crate::store::lesson::{Filter, Listed, Scope};
 use crate::store::{self, Connection};
@@ -89,7 +90,11 @@ pub async fn list(
 fn day_of(now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
     let beijing = TimeDelta::hours(8);
     let local = now + beijing;
-    let midnight = local.date_naive().and_time(chrono::NaiveTime::MIN).and_utc() - beijing;
+    let midnight = local
+        .date_naive()
+        .and_time(chrono::NaiveTime::MIN)
+        .and_utc()
+        - beijing;
     (midnight, midnight + TimeDelta::days(1))
 }
 
@@ -102,11 +107,7 @@ pub async fn get(context: &Context, actor: &Actor, id: LessonId) -> Result<Lesso
 
 /// Plans a lesson. Refuses with `auth.forbidden`, `unit.not_found`, `lesson.title`,
 /// `lesson.times`, `lesson.teacher` or `lesson.learners`.
-pub async fn create(
-    context: &Context,
-    actor: &Actor,
-    new: NewLesson,
-) -> Result<LessonView, Error> {
+pub async fn create(context: &Context, actor: &Actor, new: NewLesson) -> Result<LessonView, Error> {
     let now = context.now();
     let mut transaction = context.store.begin().await?;
     let unit = store::unit::find(&mut transaction, new.unit).await?;
@@ -123,8 +124,18 @@ pub async fn create(
     store::lesson::change_learners(&mut transaction, id, &added, &[]).await?;
     tell_topics_changed(context, &mut transaction, added.iter().chain([&teacher])).await?;
     announce_lesson(context, &mut transaction, id).await?;
-    let set = LessonFact::LearnersSet { added, removed: Vec::new() };
-    record(context, &mut transaction, id, Some(actor.account), vec![first, set]).await?;
+    let set = LessonFact::LearnersSet {
+        added,
+        removed: Vec::new(),
+    };
+    record(
+        context,
+        &mut transaction,
+        id,
+        Some(actor.account),
+        vec![first, set],
+    )
+    .await?;
     outbox::commit(context, transaction).await?;
     get(context, actor, id).await
 }
@@ -190,8 +201,10 @@ pub async fn learners(
 ) -> Result<Vec<Person>, Error> {
     run_by(context, actor, id).await?;
     let mut db = context.store.reader().await?;
-    let accounts: Vec<AccountId> =
-        store::lesson::learners(&mut db, id).await?.into_iter().collect();
+    let accounts: Vec<AccountId> = store::lesson::learners(&mut db, id)
+        .await?
+        .into_iter()
+        .collect();
     let people = store::lesson::people_of(&mut db, &accounts).await?;
     store::person::find_many(&mut db, &people).await
 }
@@ -206,7 +219,9 @@ pub async fn set_learners(
 ) -> Result<(), Error> {
     run_by(context, actor, id).await?;
     let mut transaction = context.store.begin().await?;
-    let lesson = store::lesson::lock(&mut transaction, id).await?.ok_or_else(lesson_not_found)?;
+    let lesson = store::lesson::lock(&mut transaction, id)
+        .await?
+        .ok_or_else(lesson_not_found)?;
     let unit = store::unit::find(&mut transaction, lesson.unit()).await?;
     let unit = unit.ok_or_else(unit::not_found)?;
     let present = store::lesson::learners(&mut transaction, id).await?;
@@ -222,7 +237,14 @@ pub async fn set_learners(
     tell_topics_changed(context, &mut transaction, added.iter().chain(&removed)).await?;
     announce_lesson(context, &mut transaction, id).await?;
     let set = LessonFact::LearnersSet { added, removed };
-    record(context, &mut transaction, id, Some(actor.account), vec![set]).await?;
+    record(
+        context,
+        &mut transaction,
+        id,
+        Some(actor.account),
+        vec![set],
+    )
+    .await?;
     outbox::commit(context, transaction).await
 }
 
@@ -234,7 +256,11 @@ pub async fn board(context: &Context, actor: &Actor, id: LessonId) -> Result<Boa
     let mut db = context.store.reader().await?;
     let rows = store::attendance::board(&mut db, id, None).await?;
     let rows = rows.into_iter().map(|row| BoardRow::of(row, now)).collect();
-    Ok(BoardView { lesson, server_time: now, rows })
+    Ok(BoardView {
+        lesson,
+        server_time: now,
+        rows,
+    })
 }
 
 /// Asks learners now whether they are there; all who are present when none is named. Returns how
@@ -274,7 +300,9 @@ async fn ask(
     let question = match question {
         None => None,
         Some(question) => Some(
-            store::question::find(&mut db, question).await?.ok_or_else(question_not_found)?,
+            store::question::find(&mut db, question)
+                .await?
+                .ok_or_else(question_not_found)?,
         ),
     };
     let learners: Vec<AccountId> = store::lesson::learners(&mut db, id)
@@ -284,7 +312,10 @@ async fn ask(
         .collect();
     let attendances = store::attendance::of_learners(&mut db, id, &learners).await?;
     drop(db);
-    let command = Command::AskNow { by: actor.account, question: question.as_ref() };
+    let command = Command::AskNow {
+        by: actor.account,
+        question: question.as_ref(),
+    };
     let mut asked = 0;
     for (attendance, _) in attendances {
         match act(context, attendance, context.now(), &command).await {
@@ -296,8 +327,17 @@ async fn ask(
     Ok(asked)
 }
 
-/// Topics of the lessons that an actor follows, at most 400.
-pub async fn topics(context: &Context, actor: &Actor) -> Result<BTreeSet<Topic>, Error> {
+/// People follow the lessons that they teach, take or run; staff also the boards.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LessonTopics;
+
+impl Topics for LessonTopics {
+    fn of<'a>(&'a self, context: &'a Context, actor: &'a Actor) -> Following<'a> {
+        Box::pin(topics(context, actor))
+    }
+}
+
+async fn topics(context: &Context, actor: &Actor) -> Result<BTreeSet<Topic>, Error> {
     let mut db = context.store.reader().await?;
     let since = context.now() - FOLLOWED_AFTER;
     let officer_of = actor.scopes(OFFICERS);
@@ -322,7 +362,11 @@ pub(super) async fn seen_by(
     let listed = listed.ok_or_else(lesson_not_found)?;
     let enrolled = store::lesson::is_learner(db, id, actor.account).await?;
     let (unit, teacher) = (&listed.unit_path, listed.lesson.teacher());
-    let resource = Resource::Lesson { unit, teacher, enrolled };
+    let resource = Resource::Lesson {
+        unit,
+        teacher,
+        enrolled,
+    };
     if policy::may(actor, Action::SeeLesson, resource) {
         Ok(listed)
     } else {
@@ -336,25 +380,31 @@ pub async fn run_by(context: &Context, actor: &Actor, id: LessonId) -> Result<Le
     let mut db = context.store.reader().await?;
     let listed = seen_by(&mut db, actor, id).await?;
     let (unit, teacher) = (&listed.unit_path, listed.lesson.teacher());
-    let resource = Resource::Lesson { unit, teacher, enrolled: false };
+    let resource = Resource::Lesson {
+        unit,
+        teacher,
+        enrolled: false,
+    };
     policy::allow(actor, Action::RunLesson, resource)?;
     Ok(listed.lesson)
 }
 
-async fn must_teach(
-    db: &mut Connection,
-    teacher: AccountId,
-    unit: &UnitPath,
-) -> Result<(), Error> {
+async fn must_teach(db: &mut Connection, teacher: AccountId, unit: &UnitPath) -> Result<(), Error> {
     let grants = store::role::of_accounts(db, &[teacher]).await?;
     let teaches = grants.get(&teacher).is_some_and(|grants| {
-        grants.iter().any(|grant| STAFF.contains(&grant.role) && grant.path.covers(unit))
+        grants
+            .iter()
+            .any(|grant| STAFF.contains(&grant.role) && grant.path.covers(unit))
     });
     if teaches {
         Ok(())
     } else {
-        Err(invalid("lesson.teacher", "授课人不在该单位任职。", "The teacher has no role there.")
-            .into())
+        Err(invalid(
+            "lesson.teacher",
+            "授课人不在该单位任职。",
+            "The teacher has no role there.",
+        )
+        .into())
     }
 }
 
@@ -391,18 +441,18 @@ async fn tell_topics_changed(
     accounts: impl Iterator<Item = &AccountId>,
 ) -> Result<(), Error> {
     let told: Vec<Announcement> = accounts
-        .map(|account| Announcement {
-            audience: Audience::Account(*account),
-            kind: TOPICS_CHANGED,
-            payload: "{}".to_owned(),
-        })
+        .map(|account| Announcement::access_changed(*account))
         .collect();
     outbox::announce(context, db, &told).await
 }
 
 fn attended_already(wanted: usize) -> Refusal {
     if wanted > LEARNERS_MAX {
-        return invalid("lesson.learners", "学员人数过多。", "There are too many learners.");
+        return invalid(
+            "lesson.learners",
+            "学员人数过多。",
+            "There are too many learners.",
+        );
     }
     Refusal::new(
         RefusalKind::Conflict,

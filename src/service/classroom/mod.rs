@@ -14,16 +14,17 @@ mod questions;
 mod seats;
 pub mod view;
 
+pub use crate::store::lesson::Scope;
 pub use attendances::{Answered, Heard, Heartbeat, answer, attendance, heartbeat, mine};
 pub use deadlines::{recover, run_due};
 pub use lessons::{
-    Calendar, NewLesson, PlanChange, board, cancel, change, check_now, create, end, get, learners,
-    list, pause, question_now, resume, run_by, set_learners, start, topics,
+    Calendar, LEARNERS_MAX, LessonTopics, NewLesson, PlanChange, board, cancel, change, check_now,
+    create, end, get, learners, list, pause, question_now, resume, run_by, set_learners, start,
 };
 pub use presence::on_room_fact;
 pub use proof::{Disproved, verify_draws};
 pub use questions::{NewQuestion, add_question, list_questions};
-pub use seats::{Seat, SeatRole, join, seat_of};
+pub use seats::{LessonRules, Seat, SeatRole, join, seat_of, ticket};
 
 use crate::domain::id::LessonId;
 

@@ -27,11 +27,26 @@ pub async fn on_room_fact(context: &Context, room: &str, fact: &RoomFact) -> Res
         return Ok(());
     };
     match fact {
-        RoomFact::Connected { participant, identity, at, .. } => {
-            connected(context, lesson, identity, *participant, stored_time(*at)).await
-        }
-        RoomFact::Left { participant, identity, at, reason } => {
-            left(context, lesson, identity, (*participant, *reason), stored_time(*at)).await
+        RoomFact::Connected {
+            participant,
+            identity,
+            at,
+            ..
+        } => connected(context, lesson, identity, *participant, stored_time(*at)).await,
+        RoomFact::Left {
+            participant,
+            identity,
+            at,
+            reason,
+        } => {
+            left(
+                context,
+                lesson,
+                identity,
+                (*participant, *reason),
+                stored_time(*at),
+            )
+            .await
         }
         RoomFact::Presence { at, present } => {
             presence(context, lesson, stored_time(*at), present).await
@@ -72,7 +87,11 @@ async fn left(
     if account == lesson.teacher() {
         // Whoever joined again is already there.
         let gone = reason != LeaveReason::DuplicateIdentity;
-        return if gone { teacher(context, &lesson, false, at).await } else { Ok(()) };
+        return if gone {
+            teacher(context, &lesson, false, at).await
+        } else {
+            Ok(())
+        };
     }
     let left = match reason {
         LeaveReason::ClientInitiated | LeaveReason::Removed => true,
@@ -83,7 +102,10 @@ async fn left(
         | LeaveReason::ConnectionLost
         | LeaveReason::Misbehaved => false,
     };
-    let command = Command::LinkDown { stay: Some(stay), left };
+    let command = Command::LinkDown {
+        stay: Some(stay),
+        left,
+    };
     link(context, lesson.id(), account, &command, at).await
 }
 
@@ -101,19 +123,36 @@ async fn presence(
         .filter(|one| one.connected)
         .filter_map(|one| Some((one.identity.parse().ok()?, one)))
         .collect();
-    teacher(context, &lesson, connected.contains_key(&lesson.teacher()), at).await?;
+    teacher(
+        context,
+        &lesson,
+        connected.contains_key(&lesson.teacher()),
+        at,
+    )
+    .await?;
     if !lesson.is_running() {
         return Ok(());
     }
     let mut db = context.store.reader().await?;
     let linked: BTreeSet<AccountId> = store::attendance::linked(&mut db, id).await?;
     drop(db);
-    for gone in linked.iter().filter(|account| !connected.contains_key(account)) {
-        let command = Command::LinkDown { stay: None, left: false };
+    for gone in linked
+        .iter()
+        .filter(|account| !connected.contains_key(account))
+    {
+        let command = Command::LinkDown {
+            stay: None,
+            left: false,
+        };
         link(context, id, *gone, &command, at).await?;
     }
-    for (account, one) in connected.iter().filter(|(account, _)| !linked.contains(account)) {
-        let command = Command::LinkUp { stay: one.participant };
+    for (account, one) in connected
+        .iter()
+        .filter(|(account, _)| !linked.contains(account))
+    {
+        let command = Command::LinkUp {
+            stay: one.participant,
+        };
         link(context, id, *account, &command, at).await?;
     }
     let seen: Vec<Seen> = connected
@@ -121,9 +160,9 @@ async fn presence(
         .filter(|(_, one)| is_served(one))
         .map(|(account, one)| Seen {
             account: *account,
-            round_trip_ms: one
-                .round_trip
-                .map_or(0, |time| u32::try_from(time.as_millis()).unwrap_or(u32::MAX)),
+            round_trip_ms: one.round_trip.map_or(0, |time| {
+                u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
+            }),
         })
         .collect();
     alive(context, &lesson, at, &seen).await
@@ -158,7 +197,11 @@ async fn teacher(
     seen: bool,
     at: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let command = if seen { LessonCommand::TeacherSeen } else { LessonCommand::TeacherLost };
+    let command = if seen {
+        LessonCommand::TeacherSeen
+    } else {
+        LessonCommand::TeacherLost
+    };
     // Decided here first: the usual answer is that nothing changed, and needs no lock.
     let facts = lesson.decide(&command, at)?;
     if !facts.is_empty() {

@@ -38,7 +38,10 @@ pub async fn verify_draws(context: &Context) -> Result<(u64, Vec<Disproved>), Er
             return Ok((count, disproved));
         };
         after = Some(last.id);
-        for stream in streams.iter().filter(|stream| stream.kind == LESSON_STREAM_KIND) {
+        for stream in streams
+            .iter()
+            .filter(|stream| stream.kind == LESSON_STREAM_KIND)
+        {
             let lesson = LessonId(stream.subject);
             for (attendance, facts) in facts_of(context, stream.id).await? {
                 match verify(&facts) {
@@ -46,7 +49,11 @@ pub async fn verify_draws(context: &Context) -> Result<(u64, Vec<Disproved>), Er
                     Err(Mismatch::NotClosed) => {}
                     Err(mismatch) => {
                         count += 1;
-                        disproved.push(Disproved { lesson, attendance, mismatch });
+                        disproved.push(Disproved {
+                            lesson,
+                            attendance,
+                            mismatch,
+                        });
                     }
                 }
             }
@@ -66,7 +73,9 @@ async fn facts_of(
         for row in &page {
             // Facts of the lesson itself name no attendance.
             if let Ok(recorded) = serde_json::from_str::<RecordedFact>(&row.body) {
-                all.entry(recorded.attendance).or_default().push(recorded.fact);
+                all.entry(recorded.attendance)
+                    .or_default()
+                    .push(recorded.fact);
             }
             next = row.seq + 1;
         }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
+
 use super::act::{act, lesson_not_found, open};
 use super::lessons::seen_by;
 use super::{lesson_of_room, room_name};
@@ -12,8 +14,12 @@ use crate::domain::id::{AccountId, AttendanceId, LessonId};
 use crate::domain::policy::OFFICERS;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::media::signal::{Permissions, TrackSource};
+use crate::service::call::{Call, Decision, Invitation, RoomRules, SessionAdmission};
 use crate::service::{Context, Error};
 use crate::store::{self, Connection};
+
+/// A token is for entering at once; a client that stays needs none.
+const TOKEN_VALID_FOR: TimeDelta = TimeDelta::hours(6);
 
 /// As what somebody sits in a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,11 +96,7 @@ pub async fn join(
 /// The place of an identity in a room, whatever its token says. `None` when no lesson owns the
 /// room. Refuses with `lesson.not_found` (also to those who are not enrolled) or
 /// `lesson.not_live`.
-pub async fn seat_of(
-    context: &Context,
-    room: &str,
-    identity: &str,
-) -> Result<Option<Seat>, Error> {
+pub async fn seat_of(context: &Context, room: &str, identity: &str) -> Result<Option<Seat>, Error> {
     let Some(id) = lesson_of_room(room) else {
         return Ok(None);
     };
@@ -105,7 +107,10 @@ pub async fn seat_of(
     let grants = store::role::of_accounts(&mut db, &[account]).await?;
     let officer = grants.get(&account).is_some_and(|grants| {
         let runs = |grant: &&crate::domain::actor::RoleGrant| OFFICERS.contains(&grant.role);
-        grants.iter().filter(runs).any(|grant| grant.path.covers(&listed.unit_path))
+        grants
+            .iter()
+            .filter(runs)
+            .any(|grant| grant.path.covers(&listed.unit_path))
     });
     let role = role_of(&listed.lesson, account, officer);
     if role == SeatRole::Learner && !store::lesson::is_learner(&mut db, id, account).await? {
@@ -113,6 +118,50 @@ pub async fn seat_of(
     }
     admit(&listed.lesson, role)?;
     seat(&mut db, &listed.lesson, account, role).await.map(Some)
+}
+
+/// The classroom's say over media rooms, for [`Call`].
+#[derive(Clone, Debug)]
+pub struct LessonRules(pub Context);
+
+impl RoomRules for LessonRules {
+    fn permissions<'a>(&'a self, room: &'a str, identity: &'a str) -> Decision<'a> {
+        Box::pin(async move {
+            match seat_of(&self.0, room, identity).await {
+                Ok(seat) => Ok(seat.map(|seat| SessionAdmission {
+                    permissions: seat.permissions,
+                    name: seat.name,
+                    attributes: seat.attributes,
+                })),
+                Err(Error::Refused(refusal)) => Err(refusal),
+                Err(Error::Failed(failure)) => {
+                    tracing::error!(error = %failure, "no decision over a lesson's room");
+                    Err(undecided())
+                }
+            }
+        })
+    }
+}
+
+/// A token for a seat. Refuses with `call.not_minted`.
+pub fn ticket(call: &Call, seat: &Seat) -> Result<String, Refusal> {
+    call.mint(&Invitation {
+        room: seat.room.clone(),
+        identity: seat.identity.clone(),
+        name: seat.name.clone(),
+        permissions: seat.permissions.clone(),
+        attributes: seat.attributes.clone(),
+        valid_for: TOKEN_VALID_FOR,
+    })
+}
+
+fn undecided() -> Refusal {
+    Refusal::new(
+        RefusalKind::Unavailable,
+        "lesson.undecided",
+        "暂时无法进入课堂，请稍后再试。",
+        "The classroom cannot be entered for the moment. Try again soon.",
+    )
 }
 
 fn role_of(lesson: &Lesson, account: AccountId, officer: bool) -> SeatRole {
@@ -130,9 +179,7 @@ fn admit(lesson: &Lesson, role: SeatRole) -> Result<(), Refusal> {
         (LessonState::Live { .. } | LessonState::Break { .. }, _) => Ok(()),
         (LessonState::Scheduled, SeatRole::Teacher | SeatRole::Officer) => Ok(()),
         (LessonState::Scheduled, SeatRole::Learner)
-        | (LessonState::Ended { .. } | LessonState::Cancelled { .. }, _) => {
-            Err(lesson.not_live())
-        }
+        | (LessonState::Ended { .. } | LessonState::Cancelled { .. }, _) => Err(lesson.not_live()),
     }
 }
 

@@ -2,15 +2,17 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::super::Error;
 use crate::domain::actor::Actor;
 use crate::domain::classroom::attendance::{Attendance, Link, Phase};
 use crate::domain::classroom::check::{Cause, Check, CheckKind, Outcome};
-use crate::domain::classroom::credit::{RULE_VERSION, Statement, Stretch};
+use crate::domain::classroom::credit::{RULE_VERSION, Reason, Statement, Stretch, Verdict};
 use crate::domain::classroom::lesson::{Lesson, LessonState};
-use crate::domain::classroom::quiz::{Question, QuestionKind};
-use crate::domain::id::{AccountId, AttendanceId, CheckId, LessonId, QuestionId};
+use crate::domain::classroom::quiz::{Question, QuestionKind, QuestionOption};
+use crate::domain::id::{AccountId, AttendanceId, CheckId, LessonId, QuestionId, UnitId};
 use crate::domain::policy::OFFICERS;
 use crate::domain::unit::UnitRef;
 use crate::store::attendance::OnBoard;
@@ -18,13 +20,15 @@ use crate::store::lesson::Listed;
 use crate::store::{self, Connection};
 
 /// A lesson.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct LessonView {
     /// Its id.
+    #[schema(value_type = Uuid)]
     pub id: LessonId,
     /// Title.
     pub title: String,
     /// Whose.
+    #[schema(value_type = UnitShort)]
     pub unit: UnitRef,
     /// Who teaches.
     pub teacher: TeacherView,
@@ -47,13 +51,25 @@ pub struct LessonView {
     pub my_role: Option<&'static str>,
     /// The asker's attendance.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Uuid>)]
     pub my_attendance_id: Option<AttendanceId>,
 }
 
+/// How a unit stands in a list.
+#[derive(Clone, Debug, ToSchema)]
+#[expect(dead_code, reason = "describes the wire form of a unit of the domain")]
+struct UnitShort {
+    id: Uuid,
+    name: String,
+    /// 1 ministry, 2 province, 3 city, 4 county, 5 township.
+    level: i16,
+}
+
 /// Who teaches.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct TeacherView {
     /// Account.
+    #[schema(value_type = Uuid)]
     pub account_id: AccountId,
     /// Name of the person.
     pub name: String,
@@ -113,7 +129,7 @@ fn state_name(state: LessonState) -> &'static str {
 }
 
 /// The attendance board.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct BoardView {
     /// The lesson.
     pub lesson: LessonView,
@@ -124,11 +140,13 @@ pub struct BoardView {
 }
 
 /// One learner on the board.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct BoardRow {
     /// None until the learner enters.
+    #[schema(value_type = Option<Uuid>)]
     pub attendance_id: Option<AttendanceId>,
     /// Who.
+    #[schema(value_type = Uuid)]
     pub account_id: AccountId,
     /// Name.
     pub name: String,
@@ -147,6 +165,7 @@ pub struct BoardRow {
     pub pending: Option<PendingView>,
     /// How the last check ended.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub last_outcome: Option<Outcome>,
     /// A human should look.
     pub needs_review: bool,
@@ -155,9 +174,10 @@ pub struct BoardRow {
 }
 
 /// An open prompt as the board shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PendingView {
     /// Presence or question.
+    #[schema(value_type = String)]
     pub kind: CheckKind,
     /// Until when.
     pub deadline: DateTime<Utc>,
@@ -177,7 +197,10 @@ impl BoardRow {
             withheld_seconds: stored.map_or(0, |stored| stored.withheld_s),
             pending: attendance
                 .and_then(Attendance::open_check)
-                .map(|check| PendingView { kind: check.kind, deadline: check.deadline }),
+                .map(|check| PendingView {
+                    kind: check.kind,
+                    deadline: check.deadline,
+                }),
             last_outcome: attendance.and_then(Attendance::last_outcome),
             needs_review: attendance.is_some_and(Attendance::needs_review),
             paused: attendance.is_some_and(Attendance::is_paused),
@@ -197,13 +220,16 @@ fn presence_name(link: Link) -> &'static str {
 }
 
 /// What a learner is asked.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PromptView {
     /// Which check.
+    #[schema(value_type = Uuid)]
     pub check_id: CheckId,
     /// Of which attendance.
+    #[schema(value_type = Uuid)]
     pub attendance_id: AttendanceId,
     /// Presence or question.
+    #[schema(value_type = String)]
     pub kind: CheckKind,
     /// Goes back with the answer; a new one with every try.
     pub nonce: String,
@@ -221,18 +247,19 @@ pub struct PromptView {
 }
 
 /// A question as one learner sees it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct AskedQuestion {
     /// What is asked.
     pub text: String,
     /// How many options may be chosen.
+    #[schema(value_type = String)]
     pub kind: QuestionKind,
     /// In the learner's own order.
     pub options: Vec<AskedOption>,
 }
 
 /// An option of an [`AskedQuestion`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct AskedOption {
     /// Goes back with the answer.
     pub key: String,
@@ -260,7 +287,10 @@ impl PromptView {
                     options: question
                         .shown(draw)
                         .into_iter()
-                        .map(|shown| AskedOption { key: shown.key, text: shown.text })
+                        .map(|shown| AskedOption {
+                            key: shown.key,
+                            text: shown.text,
+                        })
                         .collect(),
                 })
             }
@@ -280,22 +310,26 @@ impl PromptView {
 }
 
 /// A prompt that is over.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PromptClosed {
     /// Which check.
+    #[schema(value_type = Uuid)]
     pub check_id: CheckId,
     /// Of which attendance.
+    #[schema(value_type = Uuid)]
     pub attendance_id: AttendanceId,
     /// How it ended.
+    #[schema(value_type = String)]
     pub outcome: Outcome,
     /// Result so far.
     pub credited_seconds: u64,
 }
 
 /// An attendance without its timeline.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct AttendanceSummary {
     /// Its id.
+    #[schema(value_type = Uuid)]
     pub id: AttendanceId,
     /// Of which lesson.
     pub lesson: LessonShort,
@@ -315,9 +349,10 @@ pub struct AttendanceSummary {
 }
 
 /// A lesson in an attendance.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct LessonShort {
     /// Its id.
+    #[schema(value_type = Uuid)]
     pub id: LessonId,
     /// Title.
     pub title: String,
@@ -326,23 +361,55 @@ pub struct LessonShort {
 }
 
 /// An attendance with its timeline and checks.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct AttendanceView {
     /// What the summary says.
     #[serde(flatten)]
     pub summary: AttendanceSummary,
     /// The timeline.
-    pub stretches: Vec<Stretch>,
+    pub stretches: Vec<StretchView>,
     /// The checks in the order asked.
     pub checks: Vec<CheckView>,
 }
 
+/// A piece of the timeline.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct StretchView {
+    /// Its beginning.
+    pub from: DateTime<Utc>,
+    /// Its end.
+    pub to: DateTime<Utc>,
+    /// Whole seconds of it.
+    pub seconds: u64,
+    /// `credited`, `withheld` or `pending`.
+    #[schema(value_type = String)]
+    pub verdict: Verdict,
+    /// Why it does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub reason: Option<Reason>,
+}
+
+impl StretchView {
+    fn of(stretch: &Stretch) -> Self {
+        Self {
+            from: stretch.span.from,
+            to: stretch.span.to,
+            seconds: stretch.seconds,
+            verdict: stretch.verdict,
+            reason: stretch.reason,
+        }
+    }
+}
+
 /// A check in an attendance.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CheckView {
     /// Its id.
+    #[schema(value_type = Uuid)]
     pub id: CheckId,
     /// Presence or question.
+    #[schema(value_type = String)]
     pub kind: CheckKind,
     /// When.
     pub asked_at: DateTime<Utc>,
@@ -353,6 +420,7 @@ pub struct CheckView {
     pub answered_at: Option<DateTime<Utc>>,
     /// How it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub outcome: Option<Outcome>,
     /// `schedule` or `staff`.
     pub by: &'static str,
@@ -408,25 +476,46 @@ impl AttendanceView {
     pub fn of(attendance: &Attendance, lesson: &Lesson, statement: Statement) -> Self {
         Self {
             summary: AttendanceSummary::of(attendance, lesson, &statement),
-            stretches: statement.stretches,
+            stretches: statement.stretches.iter().map(StretchView::of).collect(),
             checks: attendance.checks().iter().map(CheckView::of).collect(),
         }
     }
 }
 
+/// An option of an item, with its solution.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct OptionView {
+    /// What the learner reads.
+    pub text: String,
+    /// Whether choosing it is right.
+    pub correct: bool,
+}
+
+impl OptionView {
+    fn of(option: &QuestionOption) -> Self {
+        Self {
+            text: option.text.clone(),
+            correct: option.correct,
+        }
+    }
+}
+
 /// An item of the bank, for those who may ask it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct QuestionView {
     /// Its id.
+    #[schema(value_type = Uuid)]
     pub id: QuestionId,
     /// What is asked.
     pub text: String,
     /// How many options are right.
+    #[schema(value_type = String)]
     pub kind: QuestionKind,
     /// The options with their solution.
-    pub options: Vec<crate::domain::classroom::quiz::QuestionOption>,
+    pub options: Vec<OptionView>,
     /// Whose bank.
-    pub unit_id: crate::domain::id::UnitId,
+    #[schema(value_type = Uuid)]
+    pub unit_id: UnitId,
 }
 
 impl QuestionView {
@@ -436,7 +525,7 @@ impl QuestionView {
             id: question.id(),
             text: question.text().to_owned(),
             kind: question.kind(),
-            options: question.options().to_vec(),
+            options: question.options().iter().map(OptionView::of).collect(),
             unit_id: question.unit(),
         }
     }

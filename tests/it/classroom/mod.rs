@@ -1,0 +1,5 @@
+//! A class with its learners, on a real database and by a clock played by hand.
+
+mod class;
+mod evidence;
+mod rules;
