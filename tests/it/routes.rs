@@ -1,6 +1,7 @@
 //! Every route with every role: the answer is pinned in `snapshots/`, and a route without a sample
 //! request here fails the test.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use mingtang::domain::actor::Role;
@@ -9,6 +10,7 @@ use mingtang::http::{self, RouteSpec};
 use mingtang::service::setup::{self, NewUser};
 use reqwest::Method;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::server::{Client, PASSWORD, Server};
 
@@ -28,6 +30,101 @@ struct Subject {
     person: String,
     county: String,
     township: String,
+    /// One lesson for every order, so that orders do not meet.
+    lessons: BTreeMap<&'static str, String>,
+    attendance: String,
+}
+
+/// What may be asked of a lesson, and the lesson it is asked of in the samples.
+const ORDERS: [&str; 11] = [
+    "break", "resume", "cancel", "check", "question", "end", "join", "mute-all", "remove", "start",
+    "planned",
+];
+
+/// A request about a lesson or an attendance.
+fn classroom_sample(route: &RouteSpec, subject: &Subject) -> Option<(String, Value)> {
+    let order = route
+        .path
+        .strip_prefix("/api/lessons/{id}")
+        .unwrap_or_default();
+    let order = order.trim_start_matches('/');
+    let id = subject
+        .lessons
+        .get(order)
+        .unwrap_or(&subject.lessons["planned"]);
+    let path = route.path.replace("{id}", id);
+    let nobody = Uuid::nil();
+    Some(match (route.method.as_str(), route.path.as_str()) {
+        ("POST", "/api/questions") => {
+            let options =
+                json!([{"text": "对", "correct": true}, {"text": "错", "correct": false}]);
+            let unit = &subject.county;
+            let body = json!({"text": "？", "kind": "true_false", "options": options});
+            (path, merged(body, json!({"unit_id": unit})))
+        }
+        ("POST", "/api/lessons") => {
+            let times =
+                json!({"starts_at": "2027-02-01T01:00:00Z", "ends_at": "2027-02-01T02:00:00Z"});
+            let body = json!({"title": "法治课", "unit_id": subject.county, "learner_ids": []});
+            (path, merged(body, times))
+        }
+        ("PATCH", "/api/lessons/{id}") => (path, json!({"title": "法治课"})),
+        ("PUT", "/api/lessons/{id}/learners") => (
+            path,
+            json!({"learner_ids": [subject.server.demo.learners[0]]}),
+        ),
+        ("POST", "/api/lessons/{id}/join") => (path, json!({"device_id": "sample"})),
+        ("POST", "/api/lessons/{id}/check") => (path, json!({})),
+        ("POST", "/api/lessons/{id}/question") => (path, json!({"question_id": nobody})),
+        ("POST", "/api/lessons/{id}/remove") => (path, json!({"account_id": nobody})),
+        ("POST" | "GET", _) if route.path.starts_with("/api/lessons/{id}") => (path, Value::Null),
+        ("GET", "/api/attendances/{id}") => (
+            format!("/api/attendances/{}", subject.attendance),
+            Value::Null,
+        ),
+        ("POST", "/api/attendances/{id}/heartbeat") => (
+            format!("/api/attendances/{}/heartbeat", subject.attendance),
+            json!({"visible": true, "playing": true, "device_id": "phone"}),
+        ),
+        ("POST", "/api/checks/{id}/answer") => (
+            format!("/api/checks/{nobody}/answer"),
+            json!({"nonce": "0", "answer": {"present": true}}),
+        ),
+        _ => return None,
+    })
+}
+
+fn merged(mut one: Value, other: Value) -> Value {
+    let more = other.as_object().unwrap().clone();
+    one.as_object_mut().unwrap().extend(more);
+    one
+}
+
+/// Lessons of the county, taught by `teacher`, with `learner1`; all but three are live.
+async fn lessons(server: &Server) -> BTreeMap<&'static str, String> {
+    let teacher = server.sign_in("teacher").await;
+    let mut lessons = BTreeMap::new();
+    for order in ORDERS {
+        let body = json!({
+            "title": order, "unit_id": server.demo.county.id,
+            "starts_at": "2027-01-15T08:00:00Z", "ends_at": "2027-01-15T10:00:00Z",
+            "learner_ids": [server.demo.learners[0]],
+        });
+        let lesson = teacher.post("/api/lessons", body).await.json();
+        let id = lesson["id"].as_str().unwrap().to_owned();
+        if !["cancel", "start", "planned"].contains(&order) {
+            let started = teacher
+                .post(&format!("/api/lessons/{id}/start"), json!({}))
+                .await;
+            assert_eq!(started.status, 200, "{started:?}");
+        }
+        lessons.insert(order, id);
+    }
+    let resume = &lessons["resume"];
+    teacher
+        .post(&format!("/api/lessons/{resume}/break"), json!({}))
+        .await;
+    lessons
 }
 
 /// A request that would do no harm to other samples: its path and its body (null for none).
@@ -71,7 +168,7 @@ fn sample(route: &RouteSpec, subject: &Subject, persona: &str) -> Option<(String
             json!({"new_password": "another phrase"}),
         ),
         ("GET", path) if !path.contains('{') => plain(Value::Null),
-        _ => return None,
+        _ => return classroom_sample(route, subject),
     })
 }
 
@@ -89,7 +186,16 @@ async fn subject() -> Subject {
         .await
         .unwrap();
     let learner = server.sign_in("learner3").await;
+    let lessons = lessons(&server).await;
+    let entry = format!("/api/lessons/{}/join", lessons["check"]);
+    let learner1 = server.sign_in("learner1").await;
+    let joined = learner1
+        .post(&entry, json!({"device_id": "phone"}))
+        .await
+        .json();
     Subject {
+        attendance: joined["attendance_id"].as_str().unwrap().to_owned(),
+        lessons,
         person: learner.me["person_id"].as_str().unwrap().to_owned(),
         county: server.demo.county.id.to_string(),
         township: server.demo.township.id.to_string(),

@@ -1,9 +1,14 @@
 //! A real server on a port of its own with demo data, and clients that speak to it as browsers do.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use mingtang::http::lessons::Classrooms;
 use mingtang::http::{self, App};
+use mingtang::hub::rooms::{Rooms, Routes, Seat, Spawn};
+use mingtang::service::call::{Call, Keys};
+use mingtang::service::classroom::LessonRules;
 use mingtang::service::demo::{self, Demo};
 use mingtang::shell::announcer;
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -27,7 +32,9 @@ impl Server {
         let demo = demo::seed(&world.context, PASSWORD)
             .await
             .expect("demo data");
-        let base = serve(App::new(world.context.clone())).await;
+        let mut app = App::new(world.context.clone());
+        app.classrooms = Some(classrooms(&world));
+        let base = serve(app).await;
         tokio::spawn(announcer::run(world.context.clone()));
         Self { world, demo, base }
     }
@@ -53,6 +60,22 @@ impl Server {
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
         client
     }
+}
+
+/// Tokens for rooms that nobody runs: whoever enters one waits.
+fn classrooms(world: &World) -> Classrooms {
+    let keys = Keys::new(("own".to_owned(), b"secret".to_vec()), BTreeMap::new());
+    let rules = Arc::new(LessonRules(world.context.clone()));
+    Classrooms {
+        call: Arc::new(Call::new(keys, rules, world.clock.clone())),
+        rooms: Rooms::new(Box::new(NoRooms), Routes::default()),
+    }
+}
+
+struct NoRooms;
+
+impl Spawn for NoRooms {
+    fn start(&self, _: Seat) {}
 }
 
 pub async fn serve(app: App) -> String {

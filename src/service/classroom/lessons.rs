@@ -14,7 +14,7 @@ use crate::domain::id::{AccountId, LessonId, PersonId, QuestionId, UnitId};
 use crate::domain::person::Person;
 use crate::domain::policy::{self, Action, OFFICERS, Resource, STAFF};
 use crate::domain::refusal::{Refusal, RefusalKind};
-use crate::domain::unit::{self, UnitPath};
+use crate::domain::unit::{self, Unit, UnitPath};
 use crate::service::events::{Following, Topics};
 use crate::service::{Context, Error, outbox};
 use crate::store::lesson::{Filter, Listed, Scope};
@@ -87,7 +87,7 @@ pub async fn list(
     Ok((views, total))
 }
 
-fn day_of(now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
+pub(super) fn day_of(now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
     let beijing = TimeDelta::hours(8);
     let local = now + beijing;
     let midnight = local
@@ -108,36 +108,41 @@ pub async fn get(context: &Context, actor: &Actor, id: LessonId) -> Result<Lesso
 /// Plans a lesson. Refuses with `auth.forbidden`, `unit.not_found`, `lesson.title`,
 /// `lesson.times`, `lesson.teacher` or `lesson.learners`.
 pub async fn create(context: &Context, actor: &Actor, new: NewLesson) -> Result<LessonView, Error> {
-    let now = context.now();
     let mut transaction = context.store.begin().await?;
     let unit = store::unit::find(&mut transaction, new.unit).await?;
     let unit = unit.ok_or_else(unit::not_found)?;
     policy::allow(actor, Action::PlanLessons, Resource::Unit(&unit.path))?;
     let teacher = new.teacher.unwrap_or(actor.account);
-    must_teach(&mut transaction, teacher, &unit.path).await?;
+    let by = Some(actor.account);
+    let id = plan(context, &mut transaction, by, &unit, teacher, new).await?;
+    outbox::commit(context, transaction).await?;
+    get(context, actor, id).await
+}
+
+/// Writes a lesson that somebody, or nobody signed in, plans for a unit.
+pub(super) async fn plan(
+    context: &Context,
+    db: &mut Connection,
+    by: Option<AccountId>,
+    unit: &Unit,
+    teacher: AccountId,
+    new: NewLesson,
+) -> Result<LessonId, Error> {
+    let now = context.now();
+    must_teach(db, teacher, &unit.path).await?;
     let id = LessonId::new(now, &*context.entropy);
     let policy = context.classroom_policy.as_ref().clone();
     let first = Lesson::schedule(id, unit.id, teacher, new.plan, policy)?;
     let lesson = Lesson::from_first(&first).ok_or_else(lesson_not_found)?;
-    store::lesson::insert(&mut transaction, &lesson, now).await?;
-    let added = checked_learners(&mut transaction, new.learners, &unit.path, teacher).await?;
-    store::lesson::change_learners(&mut transaction, id, &added, &[]).await?;
-    tell_topics_changed(context, &mut transaction, added.iter().chain([&teacher])).await?;
-    announce_lesson(context, &mut transaction, id).await?;
-    let set = LessonFact::LearnersSet {
-        added,
-        removed: Vec::new(),
-    };
-    record(
-        context,
-        &mut transaction,
-        id,
-        Some(actor.account),
-        vec![first, set],
-    )
-    .await?;
-    outbox::commit(context, transaction).await?;
-    get(context, actor, id).await
+    store::lesson::insert(db, &lesson, now).await?;
+    let added = checked_learners(db, new.learners, &unit.path, teacher).await?;
+    store::lesson::change_learners(db, id, &added, &[]).await?;
+    tell_topics_changed(context, db, added.iter().chain([&teacher])).await?;
+    announce_lesson(context, db, id).await?;
+    let removed = Vec::new();
+    let facts = vec![first, LessonFact::LearnersSet { added, removed }];
+    record(context, db, id, by, facts).await?;
+    Ok(id)
 }
 
 /// Changes the plan of a lesson that has not started.

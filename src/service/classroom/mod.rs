@@ -7,6 +7,7 @@
 mod act;
 mod attendances;
 mod deadlines;
+mod demo;
 mod lessons;
 mod presence;
 mod proof;
@@ -17,6 +18,7 @@ pub mod view;
 pub use crate::store::lesson::Scope;
 pub use attendances::{Answered, Heard, Heartbeat, answer, attendance, heartbeat, mine};
 pub use deadlines::{recover, run_due};
+pub use demo::seed_demo;
 pub use lessons::{
     Calendar, LEARNERS_MAX, LessonTopics, NewLesson, PlanChange, board, cancel, change, check_now,
     create, end, get, learners, list, pause, question_now, resume, run_by, set_learners, start,
