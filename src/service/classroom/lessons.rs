@@ -10,6 +10,7 @@ use crate::domain::actor::Actor;
 use crate::domain::announcement::{Announcement, Topic};
 use crate::domain::classroom::attendance::Command;
 use crate::domain::classroom::lesson::{Lesson, LessonCommand, LessonFact, Plan};
+use crate::domain::classroom::quiz::Question;
 use crate::domain::id::{AccountId, LessonId, PersonId, QuestionId, UnitId};
 use crate::domain::person::Person;
 use crate::domain::policy::{self, Action, OFFICERS, Resource, STAFF};
@@ -304,11 +305,7 @@ async fn ask(
     let mut db = context.store.reader().await?;
     let question = match question {
         None => None,
-        Some(question) => Some(
-            store::question::find(&mut db, question)
-                .await?
-                .ok_or_else(question_not_found)?,
-        ),
+        Some(question) => Some(usable_question(&mut db, &lesson, question).await?),
     };
     let learners: Vec<AccountId> = store::lesson::learners(&mut db, id)
         .await?
@@ -330,6 +327,19 @@ async fn ask(
         }
     }
     Ok(asked)
+}
+
+/// An item of the lesson's unit or of one above it.
+async fn usable_question(
+    db: &mut Connection,
+    lesson: &Lesson,
+    id: QuestionId,
+) -> Result<Question, Error> {
+    let unit = store::unit::find(db, lesson.unit()).await?;
+    let unit = unit.ok_or_else(unit::not_found)?;
+    let question = store::question::find(db, id).await?;
+    let question = question.filter(|question| unit.path.ids().contains(&question.unit()));
+    Ok(question.ok_or_else(question_not_found)?)
 }
 
 /// People follow the lessons that they teach, take or run; staff also the boards.
