@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::domain::entropy::Clock;
-use crate::service::ledger;
+use crate::service::{classroom, ledger};
+use crate::shell::bench::{self, BenchCommand};
 use crate::shell::clock::SystemClock;
 use crate::shell::config::{Config, Refused};
 use crate::shell::doctor::{self, Verdict};
@@ -40,6 +41,9 @@ enum Command {
     User(UserCommand),
     /// Looks at what a server needs, and says how to mend what is missing
     Doctor(Options),
+    /// Measures a server started for the purpose
+    #[command(subcommand)]
+    Bench(BenchCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -135,29 +139,35 @@ async fn run(command: Command) -> Outcome {
         Command::User(UserCommand::Add { user, options }) => add(&options.config()?, &user).await,
         Command::Ledger(LedgerCommand::Verify(options)) => verify(&options.config()?).await,
         Command::Doctor(options) => examine(&options.config()?).await,
+        // A load generator has threads and a runtime of its own.
+        Command::Bench(command) => {
+            Ok(tokio::task::spawn_blocking(move || bench::run(&command)).await?)
+        }
     }
 }
 
 async fn verify(config: &Config) -> Outcome {
     let foundation = Foundation::beside(config).await?;
     let report = ledger::verify(&foundation.context).await;
+    let draws = classroom::verify_draws(&foundation.context).await;
     foundation.close().await;
-    let report = report?;
+    let (report, (recomputed, disproved)) = (report?, draws?);
     for finding in &report.findings {
         println!("{finding}");
     }
+    for draw in &disproved {
+        println!("{draw}");
+    }
     let counts = format!(
-        "{} facts in {} streams, {} signed checkpoints",
+        "{} facts in {} streams, {} signed checkpoints, {recomputed} schedules recomputed",
         report.facts, report.streams, report.checkpoints
     );
-    if report.is_sound() {
+    if report.is_sound() && disproved.is_empty() {
         println!("The ledger is sound: {counts}.");
         return Ok(ExitCode::SUCCESS);
     }
-    println!(
-        "The ledger is NOT sound: {} differences ({counts}).",
-        report.findings.len()
-    );
+    let differences = report.findings.len() + disproved.len();
+    println!("The ledger is NOT sound: {differences} differences ({counts}).");
     Ok(ExitCode::FAILURE)
 }
 

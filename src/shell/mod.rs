@@ -2,6 +2,8 @@
 #![allow(clippy::disallowed_methods, reason = "the shell is where these belong")]
 
 pub mod announcer;
+pub mod bench;
+pub mod classroom;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -11,6 +13,7 @@ pub mod entropy;
 pub mod foundation;
 pub mod keys;
 pub mod media;
+pub mod plane;
 pub mod postgres;
 pub mod rooms;
 pub mod serve;

@@ -7,11 +7,14 @@ use axum_server::Handle;
 use hyper_util::rt::TokioTimer;
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::domain::classroom::policy::ClassroomPolicy;
 use crate::http::{self, App};
-use crate::service::{Context, demo, ledger};
+use crate::media::signal::LeaveReason;
+use crate::service::{Context, classroom, demo, ledger};
 use crate::shell::config::{Config, Tls};
 use crate::shell::foundation::{self, Foundation, whole};
-use crate::shell::{announcer, shutdown, telemetry, tls};
+use crate::shell::plane::Plane;
+use crate::shell::{announcer, classroom as rooms_to_lessons, shutdown, telemetry, tls};
 
 /// The published password of all demo accounts.
 pub const DEMO_PASSWORD: &str = "mingtang-demo";
@@ -42,6 +45,9 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// The media port.
+    #[error("cannot open the media port; `mingtang doctor` says more")]
+    Media(#[source] std::io::Error),
     /// The HTTP server ended by itself.
     #[error("the HTTP server ended")]
     Http(#[source] std::io::Error),
@@ -84,13 +90,14 @@ async fn serve(
     listener: TcpListener,
 ) -> Result<(), Error> {
     let figures = telemetry::figures().map_err(Error::setup("collect figures"))?;
-    let context = foundation.context.clone();
-    if config.demo {
-        demo::seed(&context, DEMO_PASSWORD).await?;
-    }
+    let context = prepared(config, foundation).await?;
+    let (plane, facts) =
+        Plane::start(config, &context, &foundation.api_key).map_err(Error::Media)?;
     let mut tasks = JoinSet::new();
     tasks.spawn(announcer::run(context.clone()));
     tasks.spawn(announcer::upkeep(context.clone()));
+    tasks.spawn(rooms_to_lessons::attend(context.clone(), facts));
+    tasks.spawn(rooms_to_lessons::deadlines(context.clone()));
     let folded = figures.clone();
     tasks.spawn(async move {
         loop {
@@ -103,6 +110,8 @@ async fn serve(
     app.demo = config.demo;
     app.secure = config.tls != Tls::Off;
     app.metrics = std::sync::Arc::new(move || figures.render());
+    app.classrooms = Some(plane.classrooms());
+    app.mounted = plane.signalling(&context);
 
     let certificate = tls::identity(config, &foundation.data_dir, context.now())?;
     let handle = Handle::new();
@@ -113,14 +122,35 @@ async fn serve(
         ended = &mut server => return Err(Error::Http(flat(ended).err().unwrap_or_else(no_reason))),
     };
     tracing::info!(signal = ended?, "stopping");
+    plane.rooms.close_all(LeaveReason::ServerShutdown).await;
     handle.graceful_shutdown(Some(DRAIN_MAX));
     context.events.close();
     if let Err(error) = flat(server.await) {
         tracing::warn!(%error, "the HTTP server did not end well");
     }
+    plane.stop();
     tasks.shutdown().await;
     sign_ledger(&context).await;
     Ok(())
+}
+
+/// The context that use cases run in: demo data where asked for, and what a crash left half done
+/// brought in order before anybody can come in.
+async fn prepared(config: &Config, foundation: &Foundation) -> Result<Context, Error> {
+    let mut context = foundation.context.clone();
+    if config.demo {
+        context.classroom_policy = std::sync::Arc::new(ClassroomPolicy::demo());
+        let seeded = demo::seed(&context, DEMO_PASSWORD).await?;
+        classroom::seed_demo(&context, &seeded).await?;
+    }
+    let recovered = classroom::recover(&context).await?;
+    if recovered > 0 {
+        tracing::info!(
+            recovered,
+            "attendances left open by the last run were brought in order"
+        );
+    }
+    Ok(context)
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, Error> {

@@ -24,6 +24,17 @@ pub struct Disproved {
     pub mismatch: Mismatch,
 }
 
+impl std::fmt::Display for Disproved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            lesson,
+            attendance,
+            mismatch,
+        } = self;
+        write!(f, "lesson {lesson}, attendance {attendance}: {mismatch}")
+    }
+}
+
 /// Recomputes every closed attendance of every lesson; `ledger verify` calls it after the chains.
 /// Returns how many were recomputed and those that differ. Open ones keep their secret and are
 /// left out.

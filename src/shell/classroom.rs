@@ -1,0 +1,43 @@
+//! What keeps the classroom going: what the rooms saw, and what time brings.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::hub::rooms::NamedFact;
+use crate::service::{Context, classroom};
+use crate::shell::foundation::whole;
+
+/// Longest sleep between two looks at what is due: a change may have brought a deadline forward.
+const LOOK_MAX: Duration = Duration::from_secs(1);
+/// Before the next look after a failure (Postgres away).
+const FAILURE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Takes in the facts of the rooms, in order, for ever.
+///
+/// A fact that cannot be stored is given up: the next sign of life, 5 s later, tells what is so by
+/// then, and nothing that was not stored counts for or against anybody.
+pub async fn attend(context: Context, mut facts: mpsc::Receiver<NamedFact>) {
+    while let Some((room, fact)) = facts.recv().await {
+        if let Err(error) = classroom::on_room_fact(&context, &room, &fact).await {
+            tracing::warn!(error = whole(&error), "a room's fact was not stored");
+        }
+    }
+}
+
+/// Does what is due, for ever.
+pub async fn deadlines(context: Context) {
+    loop {
+        let pause = match classroom::run_due(&context).await {
+            Ok(next) => next.map_or(LOOK_MAX, |at| {
+                let wait = at.signed_duration_since(context.now());
+                wait.to_std().unwrap_or_default().min(LOOK_MAX)
+            }),
+            Err(error) => {
+                tracing::warn!(error = whole(&error), "what is due in classrooms waits");
+                FAILURE_PAUSE
+            }
+        };
+        tokio::time::sleep(pause.max(Duration::from_millis(20))).await;
+    }
+}
