@@ -3,7 +3,7 @@
 //! This is the room half's own language. `http::livekit` translates LiveKit's protobuf messages to
 //! and from it; WHIP and WHEP will too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -43,6 +43,8 @@ pub struct Admission {
     pub metadata: String,
     /// Keys and values of the application.
     pub attributes: BTreeMap<String, String>,
+    /// What of the profile only the domain changes.
+    pub fixed: FixedProfile,
     /// What the participant may do.
     pub permissions: Permissions,
     /// Layout of its connections.
@@ -51,6 +53,15 @@ pub struct Admission {
     pub auto_subscribe: bool,
     /// What the client says of itself.
     pub client: ClientDescription,
+}
+
+/// What of a participant's profile only the domain changes, whatever its permissions say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FixedProfile {
+    /// Name and metadata.
+    pub name_and_metadata: bool,
+    /// Keys of attributes, whether or not they have a value at present.
+    pub attributes: BTreeSet<String>,
 }
 
 /// What a client says of itself.

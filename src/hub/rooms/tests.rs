@@ -11,7 +11,7 @@ use crate::media::command::{
     AudioLevel, CloseReason, Command, DataChannel, ExtensionIds, IceCredentials, MediaKind,
     SourceConfig, TransportConfig,
 };
-use crate::media::signal::{ClientDescription, Layout, Notice, Permissions};
+use crate::media::signal::{ClientDescription, FixedProfile, Layout, Notice, Permissions};
 
 /// Hands every seat to the test.
 struct Seats(mpsc::Sender<Seat>);
@@ -37,6 +37,7 @@ fn admission(room: &str) -> Admission {
         name: String::new(),
         metadata: String::new(),
         attributes: BTreeMap::new(),
+        fixed: FixedProfile::default(),
         permissions: Permissions {
             publish: true,
             sources: Vec::new(),

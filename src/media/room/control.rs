@@ -167,7 +167,9 @@ impl Room {
         let fits = metadata.len() <= limits.metadata_bytes_max
             && name.len() <= limits.name_bytes_max
             && bytes <= limits.attributes_bytes_max;
-        let refusal = match (member.admission.permissions.update_own_metadata, fits) {
+        let allowed = member.admission.permissions.update_own_metadata
+            && leaves_fixed(&member.admission, &metadata, &name, &merged);
+        let refusal = match (allowed, fits) {
             (false, _) => Some(RequestRefusal::NotAllowed),
             (true, false) => Some(RequestRefusal::LimitExceeded),
             (true, true) => None,
@@ -248,6 +250,22 @@ impl Room {
         });
         pairs.collect()
     }
+}
+
+/// Whether a client's update leaves alone what only the domain changes. Clients repeat what they do
+/// not change, so the same value is no change; nor is an empty name or empty metadata.
+fn leaves_fixed(
+    admission: &Admission,
+    metadata: &str,
+    name: &str,
+    merged: &BTreeMap<String, String>,
+) -> bool {
+    let fixed = &admission.fixed;
+    let kept = |new: &str, old: &str| new.is_empty() || new == old;
+    let profile = !fixed.name_and_metadata
+        || (kept(metadata, &admission.metadata) && kept(name, &admission.name));
+    let same = |key: &String| merged.get(key) == admission.attributes.get(key);
+    profile && fixed.attributes.iter().all(same)
 }
 
 /// Sets changed keys; an empty value deletes its key.

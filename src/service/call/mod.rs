@@ -2,7 +2,7 @@
 
 mod token;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,7 +13,9 @@ pub use token::{Claims, Keys, TOKEN_BYTES_MAX, VideoGrant};
 
 use crate::domain::entropy::Clock;
 use crate::domain::refusal::{Refusal, RefusalKind};
-use crate::media::signal::{Admission, ClientDescription, Layout, Permissions, TrackSource};
+use crate::media::signal::{
+    Admission, ClientDescription, FixedProfile, Layout, Permissions, TrackSource,
+};
 
 /// Longest room name, identity and participant name, bytes.
 pub const NAME_BYTES_MAX: usize = 256;
@@ -33,8 +35,10 @@ pub struct SessionAdmission {
     pub permissions: Permissions,
     /// Name that people see.
     pub name: String,
-    /// Keys and values for other participants' clients.
+    /// Keys and values for other participants' clients; the participant cannot change them.
     pub attributes: BTreeMap<String, String>,
+    /// Further keys that only the domain sets.
+    pub reserved: BTreeSet<String>,
 }
 
 /// What [`RoomRules::permissions`] answers.
@@ -57,9 +61,11 @@ pub struct Arrival {
     pub auto_subscribe: bool,
     /// What it says of itself.
     pub client: ClientDescription,
-    /// Replaces the token's metadata if not empty, where the rights allow that.
+    /// Replaces the token's metadata if not empty, where the rights allow that and no rule of the
+    /// room fixed it.
     pub metadata: String,
-    /// Set over the token's attributes, where the rights allow that.
+    /// Set over the token's attributes, where the rights allow that; keys that a rule of the room
+    /// fixed stay as they are.
     pub attributes: BTreeMap<String, String>,
 }
 
@@ -116,10 +122,14 @@ impl Call {
                 attributes,
                 ..
             } = arrival;
-            if !metadata.is_empty() {
+            if !metadata.is_empty() && !admission.fixed.name_and_metadata {
                 admission.metadata = metadata;
             }
-            admission.attributes.extend(attributes);
+            let fixed = &admission.fixed.attributes;
+            let free = attributes
+                .into_iter()
+                .filter(|(key, _)| !fixed.contains(key));
+            admission.attributes.extend(free);
         }
         check_sizes(&admission)?;
         Ok(admission)
@@ -181,12 +191,18 @@ fn by_rules(
     session: SessionAdmission,
     arrival: &Arrival,
 ) -> Admission {
+    let mut owned = session.reserved;
+    owned.extend(session.attributes.keys().cloned());
     Admission {
         room: grant.room.clone(),
         identity: claims.sub.clone(),
         name: session.name,
         metadata: String::new(),
         attributes: session.attributes,
+        fixed: FixedProfile {
+            name_and_metadata: true,
+            attributes: owned,
+        },
         permissions: session.permissions,
         layout: arrival.layout,
         auto_subscribe: arrival.auto_subscribe,
@@ -201,6 +217,7 @@ fn by_grant(claims: &Claims, grant: &VideoGrant, arrival: &Arrival) -> Admission
         name: claims.name.clone(),
         metadata: claims.metadata.clone(),
         attributes: claims.attributes.clone(),
+        fixed: FixedProfile::default(),
         permissions: granted(grant),
         layout: arrival.layout,
         auto_subscribe: arrival.auto_subscribe,

@@ -30,6 +30,16 @@ impl RoomRules for OneLesson {
                     permissions: listener(),
                     name: "安".to_owned(),
                     attributes: BTreeMap::from([("role".to_owned(), "learner".to_owned())]),
+                    reserved: BTreeSet::new(),
+                })),
+                ("lesson-1", "eve") => Ok(Some(SessionAdmission {
+                    permissions: Permissions {
+                        update_own_metadata: true,
+                        ..listener()
+                    },
+                    name: "伊".to_owned(),
+                    attributes: BTreeMap::from([("role".to_owned(), "learner".to_owned())]),
+                    reserved: BTreeSet::from(["floor".to_owned()]),
                 })),
                 ("lesson-1", _) => Err(no_such_room()),
                 _ => Ok(None),
@@ -286,6 +296,29 @@ async fn a_client_changes_its_own_attributes_on_arrival_only_where_its_rights_sa
         (admission.metadata.as_str(), admission.attributes.len()),
         ("mine", 1)
     );
+}
+
+#[tokio::test]
+async fn on_arrival_a_client_sets_no_attribute_that_the_session_owns_and_renames_nobody() {
+    let mut token = claims_with("/video/room", json!("lesson-1"));
+    token["sub"] = json!("eve");
+    token["metadata"] = json!("of the token");
+    let said = ["role", "floor", "hand"].map(|key| (key.to_owned(), "teacher".to_owned()));
+    let said = Arrival {
+        metadata: "mine".to_owned(),
+        attributes: BTreeMap::from(said),
+        ..arrival()
+    };
+    let admitted = call_at(NOW).admit(&sign(&token, b"secret"), said).await;
+    let admission = admitted.unwrap();
+    let expected = [("role", "learner"), ("hand", "teacher")];
+    let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    assert_eq!(admission.attributes, BTreeMap::from(expected));
+    assert_eq!(admission.metadata, "");
+    assert_eq!(admission.name, "伊");
+    let owned = ["floor", "role"].map(str::to_owned);
+    assert_eq!(admission.fixed.attributes, BTreeSet::from(owned));
+    assert!(admission.fixed.name_and_metadata);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Who may enter a lesson's room, and with what rights.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 
@@ -20,6 +20,11 @@ use crate::store::{self, Connection};
 
 /// A token is for entering at once; a client that stays needs none.
 const TOKEN_VALID_FOR: TimeDelta = TimeDelta::hours(6);
+
+/// Key of the attribute that tells as what somebody sits in a room.
+const ROLE: &str = "role";
+/// Key of the attribute of whoever was called on to speak.
+const FLOOR: &str = "floor";
 
 /// As what somebody sits in a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +137,7 @@ impl RoomRules for LessonRules {
                     permissions: seat.permissions,
                     name: seat.name,
                     attributes: seat.attributes,
+                    reserved: BTreeSet::from([FLOOR.to_owned()]),
                 })),
                 Err(Error::Refused(refusal)) => Err(refusal),
                 Err(Error::Failed(failure)) => {
@@ -205,7 +211,7 @@ async fn seat(
         name: person.name,
         role,
         permissions: permissions(role),
-        attributes: BTreeMap::from([("role".to_owned(), role.name().to_owned())]),
+        attributes: BTreeMap::from([(ROLE.to_owned(), role.name().to_owned())]),
         attendance: None,
     })
 }

@@ -14,7 +14,7 @@ use crate::media::sdp::{
     self, Description, Direction, Extension, Format, Section, SectionKind, Setup, TransportLines,
 };
 use crate::media::signal::{
-    AddTrack, ClientDescription, Layout, ParticipantView, TrackView, Welcome,
+    AddTrack, ClientDescription, FixedProfile, Layout, ParticipantView, TrackView, Welcome,
 };
 
 pub struct Seeded(AtomicU64);
@@ -500,6 +500,7 @@ pub fn admission(identity: &str, layout: Layout) -> Admission {
         name: String::new(),
         metadata: String::new(),
         attributes: BTreeMap::new(),
+        fixed: FixedProfile::default(),
         permissions: rights(),
         layout,
         auto_subscribe: true,

@@ -9,7 +9,7 @@ use super::bench::*;
 use super::subscribing::Staff;
 use crate::domain::id::TransportId;
 use crate::media::command::AudioLevel;
-use crate::media::signal::{Layout, ParticipantState, RequestRefusal, Speaker};
+use crate::media::signal::{FixedProfile, Layout, ParticipantState, RequestRefusal, Speaker};
 
 fn sent_to(bench: &Bench) -> Vec<TransportId> {
     let sent = bench.commands.iter().filter_map(|command| match command {
@@ -221,6 +221,67 @@ fn an_own_update_needs_the_right_and_keeps_the_bounds() {
         attributes,
     });
     assert!(bench.latest(two, "one").unwrap().attributes.is_empty());
+}
+
+#[test]
+fn what_the_domain_fixed_of_a_profile_only_the_domain_changes() {
+    let mut bench = Bench::new();
+    let mut learner = admission("learner", Layout::Single);
+    learner.name = "李".to_owned();
+    learner.attributes = BTreeMap::from([("role".to_owned(), "learner".to_owned())]);
+    learner.fixed = FixedProfile {
+        name_and_metadata: true,
+        attributes: ["role", "floor"].map(str::to_owned).into(),
+    };
+    let learner = bench.join_as(learner);
+    let teacher = bench.join("teacher", Layout::Single);
+    let update = |metadata: &str, name: &str, attributes: &[(&str, &str)]| {
+        let attributes = attributes.iter();
+        Request::UpdateMetadata {
+            request_id: 5,
+            metadata: metadata.to_owned(),
+            name: name.to_owned(),
+            attributes: attributes
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect(),
+        }
+    };
+    for forbidden in [
+        update("", "", &[("role", "teacher")]),
+        update("", "", &[("role", "")]),
+        update("", "", &[("floor", "1"), ("hand", "1")]),
+        update("", "王", &[("hand", "1")]),
+        update("m", "", &[]),
+    ] {
+        bench.forget();
+        bench.request(learner, forbidden.clone());
+        let last = bench.heard(learner).last();
+        let refused = matches!(
+            last,
+            Some(Notice::RequestRefused {
+                request_id: 5,
+                reason: RequestRefusal::NotAllowed,
+                ..
+            })
+        );
+        assert!(refused, "{forbidden:?}: {last:?}");
+        assert!(bench.latest(teacher, "learner").is_none(), "{forbidden:?}");
+    }
+    let unchanged = [("role", "learner"), ("hand", "1")];
+    bench.request(learner, update("", "李", &unchanged));
+    let view = bench.latest(teacher, "learner").unwrap();
+    assert_eq!(view.attributes["hand"], "1");
+    bench.give(Input::SetAttributes {
+        identity: "learner".to_owned(),
+        attributes: ["role", "floor"]
+            .map(|key| (key.to_owned(), "1".to_owned()))
+            .into(),
+    });
+    let view = bench.latest(teacher, "learner").unwrap();
+    assert_eq!(
+        (&*view.attributes["role"], &*view.attributes["floor"]),
+        ("1", "1")
+    );
 }
 
 #[test]
