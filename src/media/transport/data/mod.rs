@@ -39,15 +39,17 @@ const FIRST_OWN_STREAM: u16 = 1;
 
 /// What happened on the channels.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum ChannelEvent {
+pub enum ChannelEvent {
+    /// A channel is open.
     Opened(DataChannel),
+    /// One message of at most [`DATA_MESSAGE_BYTES_MAX`] bytes.
     Message(DataChannel, Bytes),
     /// A reliable channel has more than [`BUFFERED_BYTES_MAX`] waiting.
     Overflow,
 }
 
 /// All channels of a client; idle until its association begins.
-pub(super) struct DataChannels {
+pub struct DataChannels {
     ours: Vec<DataChannel>,
     link: Option<Box<Link>>,
     outgoing: VecDeque<Bytes>,
@@ -55,7 +57,7 @@ pub(super) struct DataChannels {
 
 impl DataChannels {
     /// Channels in `ours` are opened by us once the association stands.
-    pub(super) fn new(mut ours: Vec<DataChannel>) -> Self {
+    pub fn new(mut ours: Vec<DataChannel>) -> Self {
         ours.truncate(CHANNELS_MAX);
         Self {
             ours,
@@ -65,7 +67,7 @@ impl DataChannels {
     }
 
     /// Takes one SCTP packet.
-    pub(super) fn handle(&mut self, now: Instant, packet: Bytes, events: &mut Vec<ChannelEvent>) {
+    pub fn handle(&mut self, now: Instant, packet: Bytes, events: &mut Vec<ChannelEvent>) {
         let reached = self.link.as_ref().map(|link| link.reached);
         let Some(inspected) = guard::inspect(&packet, reached) else {
             return;
@@ -85,7 +87,7 @@ impl DataChannels {
 
     /// Queues one message; dropped when the channel is not open, the message is over
     /// [`DATA_MESSAGE_BYTES_MAX`], or too much waits on a channel that may lose.
-    pub(super) fn send(
+    pub fn send(
         &mut self,
         now: Instant,
         channel: DataChannel,
@@ -103,7 +105,8 @@ impl DataChannels {
         self.run(now, events);
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Instant, events: &mut Vec<ChannelEvent>) {
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant, events: &mut Vec<ChannelEvent>) {
         if let Some(link) = &mut self.link
             && link
                 .association
@@ -115,12 +118,13 @@ impl DataChannels {
         }
     }
 
-    pub(super) fn next_timeout(&self) -> Option<Instant> {
+    /// When [`Self::handle_timeout`] has something to do; `None` without an association.
+    pub fn next_timeout(&self) -> Option<Instant> {
         self.link.as_ref()?.association.poll_timeout()
     }
 
     /// The next SCTP packet to send over DTLS.
-    pub(super) fn poll_packet(&mut self) -> Option<Bytes> {
+    pub fn poll_packet(&mut self) -> Option<Bytes> {
         self.outgoing.pop_front()
     }
 
