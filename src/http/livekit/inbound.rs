@@ -1,6 +1,7 @@
 //! What a client says: LiveKit's `SignalRequest` in the room's own words.
 
 use livekit_protocol as proto;
+use prost::Message as _;
 use proto::signal_request::Message;
 
 use crate::domain::id::TrackId;
@@ -36,6 +37,16 @@ pub enum Inbound {
     Ignored,
     /// Breaks a bound.
     Malformed,
+}
+
+/// Reads a binary frame.
+pub fn from_binary(frame: &[u8]) -> Inbound {
+    proto::SignalRequest::decode(frame).map_or(Inbound::Malformed, inbound)
+}
+
+/// Reads a text frame: the same message as JSON.
+pub fn from_text(frame: &str) -> Inbound {
+    serde_json::from_str(frame).map_or(Inbound::Malformed, inbound)
 }
 
 /// Translates one message.

@@ -5,9 +5,9 @@
 //! network.
 
 mod allowance;
-mod data;
-mod entry;
-mod inbound;
+pub mod data;
+pub mod entry;
+pub mod inbound;
 mod outbound;
 mod session;
 mod view;

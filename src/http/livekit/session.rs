@@ -14,7 +14,7 @@ use super::LivekitState;
 use super::allowance::Allowance;
 use super::data::readdress;
 use super::entry::{Entry, Purpose};
-use super::inbound::{Inbound, inbound};
+use super::inbound::{self, Inbound};
 use super::outbound::{self, outbound};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::hub::rooms::Stay;
@@ -196,24 +196,21 @@ impl Session {
             }
             Some(Err(_)) | None => return Err(End::SocketLost),
         };
-        let request = match &message {
+        let heard = match &message {
             Message::Binary(bytes) => {
                 self.text = false;
                 self.count(bytes.len(), now)?;
-                proto::SignalRequest::decode(bytes.as_ref()).ok()
+                inbound::from_binary(bytes)
             }
             Message::Text(text) => {
                 self.text = true;
                 self.count(text.len(), now)?;
-                serde_json::from_str(text.as_str()).ok()
+                inbound::from_text(text)
             }
             Message::Ping(_) | Message::Pong(_) => return self.count(0, now),
             Message::Close(_) => return Err(End::SocketLost),
         };
-        match request {
-            Some(request) => self.handle(inbound(request)).await,
-            None => self.handle(Inbound::Malformed).await,
-        }
+        self.handle(heard).await
     }
 
     async fn handle(&mut self, message: Inbound) -> Result<(), End> {
