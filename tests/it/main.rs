@@ -10,6 +10,7 @@
 mod auth;
 mod binary;
 mod classroom;
+mod corpus;
 mod embedded_postgres;
 mod events;
 mod ledger;

@@ -1,0 +1,9 @@
+//! Fuzzes the target `join_request`.
+#![no_main]
+
+#[path = "../targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    targets::run("join_request", input);
+});
