@@ -37,6 +37,9 @@ const RESETS_MAX: usize = 1024;
 /// First stream of ours: the DTLS server has the odd ones (RFC 8832 section 6).
 const FIRST_OWN_STREAM: u16 = 1;
 
+/// Message types of RFC 8832 section 5: DATA_CHANNEL_ACK and DATA_CHANNEL_OPEN.
+const CONTROL_TYPES: [u8; 2] = [2, 3];
+
 /// What happened on the channels.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ChannelEvent {
@@ -309,6 +312,13 @@ impl Link {
         payload: &[u8],
         events: &mut Vec<ChannelEvent>,
     ) {
+        // The library has types of its own beside these and panics when one is cut short.
+        if !payload
+            .first()
+            .is_some_and(|kind| CONTROL_TYPES.contains(kind))
+        {
+            return;
+        }
         let known = self.channels.iter_mut().find(|c| c.stream == stream);
         match (Message::unmarshal(&mut &payload[..]), known) {
             (Ok(Message::DataChannelAck(_)), Some(channel)) if !channel.open => {
