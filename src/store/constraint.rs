@@ -28,3 +28,16 @@ pub fn refusal(constraint: &str) -> Option<Refusal> {
         _ => None,
     }
 }
+
+/// The refusal for text that Postgres does not store, by its SQLSTATE: it knows no zero character,
+/// neither in text (22021) nor in JSON (22P05).
+pub fn not_storable(state: &str) -> Option<Refusal> {
+    matches!(state, "22021" | "22P05").then(|| {
+        Refusal::new(
+            RefusalKind::Invalid,
+            "text.not_storable",
+            "文字中含有不能保存的字符。",
+            "The text has a character that cannot be kept.",
+        )
+    })
+}

@@ -163,10 +163,11 @@ pub enum Error {
 
 impl From<sqlx::Error> for Error {
     fn from(source: sqlx::Error) -> Self {
-        let constraint = source
-            .as_database_error()
-            .and_then(|error| error.constraint());
-        match constraint.and_then(constraint::refusal) {
+        let refusal = source.as_database_error().and_then(|error| {
+            let by_constraint = error.constraint().and_then(constraint::refusal);
+            by_constraint.or_else(|| constraint::not_storable(&error.code()?))
+        });
+        match refusal {
             Some(refusal) => Self::Refused(refusal),
             None => Self::Failed(Failure::new("use the database", source)),
         }
