@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Query, Request};
@@ -13,6 +14,9 @@ use serde::de::DeserializeOwned;
 use super::error::Problem;
 use crate::domain::actor::Actor;
 use crate::service::auth::Authenticated;
+
+/// How long a body may take to arrive; 64 KiB take a poor phone three seconds.
+const BODY_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// Who is signed in. Only routes whose access demands it have one.
 #[derive(Clone, Debug)]
@@ -30,7 +34,7 @@ impl<S: Send + Sync> FromRequestParts<S> for SignedIn {
     }
 }
 
-/// A JSON body of at most [`crate::domain::limits::BODY_BYTES_MAX`].
+/// A JSON body of at most [`crate::domain::limits::BODY_BYTES_MAX`] that comes within 20 s.
 #[derive(Clone, Copy, Debug)]
 pub struct Body<T>(pub T);
 
@@ -41,17 +45,24 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         if !is_json(request.headers()) {
             return Err(unsupported());
         }
-        let bytes =
-            Bytes::from_request(request, state)
-                .await
-                .map_err(|rejection| match rejection.status() {
-                    StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
-                    _ => Problem::malformed(),
-                })?;
+        let bytes = bytes(request, state, BODY_TIME_MAX).await?;
         serde_json::from_slice(&bytes)
             .map(Self)
             .map_err(|_| Problem::malformed())
     }
+}
+
+async fn bytes<S: Send + Sync>(
+    request: Request,
+    state: &S,
+    time_max: Duration,
+) -> Result<Bytes, Problem> {
+    let read = tokio::time::timeout(time_max, Bytes::from_request(request, state));
+    let bytes = read.await.map_err(|_| too_slow())?;
+    bytes.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
+        _ => Problem::malformed(),
+    })
 }
 
 /// The id in a path with one parameter; a malformed one names nothing.
@@ -113,4 +124,27 @@ fn unsupported() -> Problem {
         "请求内容应为 JSON（application/json）。",
         "The body must be JSON (application/json).",
     )
+}
+
+fn too_slow() -> Problem {
+    Problem::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "request.too_slow",
+        "请求内容未能及时送达，请重试。",
+        "The body did not arrive in time; try again.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_never_ends_is_given_up() {
+        let endless = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+        let request = Request::new(axum::body::Body::from_stream(endless));
+        let read = bytes(request, &(), Duration::from_millis(1)).await;
+        let answer = read.unwrap_err().finish("1");
+        assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+    }
 }
