@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 
 use crate::shell::config::{Config, Tls};
+use crate::shell::connections::{self, CONNECTIONS_MAX, OTHER_FILES};
 use crate::shell::data_dir::DataDir;
 use crate::shell::foundation::whole;
 use crate::shell::postgres::{self, Postgres};
@@ -68,6 +69,7 @@ pub async fn examine(config: &Config, now: DateTime<Utc>) -> Vec<Finding> {
     findings.push(database(config).await);
     findings.push(clock(now));
     findings.push(disk(&config.data_dir));
+    findings.push(files(connections::files_max()));
     findings.push(certificate(config, now).await);
     findings.push(finding(
         "models",
@@ -225,6 +227,32 @@ fn free_bytes(path: &Path) -> Option<u64> {
     // SAFETY: the path ends with a zero, and the pointer is to a whole structure.
     let result = unsafe { libc::statvfs(path.as_ptr(), &raw mut state) };
     (result == 0).then(|| state.f_bavail * state.f_frsize)
+}
+
+/// Every connection is an open file.
+fn files(max: Option<usize>) -> Finding {
+    let wanted = CONNECTIONS_MAX + OTHER_FILES;
+    match max {
+        Some(files) if files < wanted => finding(
+            "files",
+            Verdict::Attention,
+            format!(
+                "a process may open {files} files, which allows {} connections; \
+                 raise its hard limit (LimitNOFILE, ulimit -Hn) to {wanted} for large classes",
+                files.saturating_sub(OTHER_FILES).max(1)
+            ),
+        ),
+        Some(files) => finding(
+            "files",
+            Verdict::Ok,
+            format!("a process may open {files} files"),
+        ),
+        None => finding(
+            "files",
+            Verdict::Attention,
+            "the system does not say how many files a process may open",
+        ),
+    }
 }
 
 async fn certificate(config: &Config, now: DateTime<Utc>) -> Finding {

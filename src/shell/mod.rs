@@ -7,6 +7,7 @@ pub mod classroom;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod connections;
 pub mod data_dir;
 pub mod doctor;
 pub mod entropy;

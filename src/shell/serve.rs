@@ -4,7 +4,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use axum_server::Handle;
-use hyper_util::rt::TokioTimer;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::domain::classroom::policy::ClassroomPolicy;
@@ -12,6 +11,7 @@ use crate::http::{self, App};
 use crate::media::signal::LeaveReason;
 use crate::service::{Context, classroom, demo, ledger};
 use crate::shell::config::{Config, Tls};
+use crate::shell::connections::Connections;
 use crate::shell::foundation::{self, Foundation, whole};
 use crate::shell::plane::Plane;
 use crate::shell::{announcer, classroom as rooms_to_lessons, shutdown, telemetry, tls};
@@ -20,8 +20,6 @@ use crate::shell::{announcer, classroom as rooms_to_lessons, shutdown, telemetry
 pub const DEMO_PASSWORD: &str = "mingtang-demo";
 /// How long open requests may take after the signal to stop.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
-/// How long a client may take to send the head of a request; half-open connections end by it.
-const HEAD_MAX: Duration = Duration::from_secs(15);
 /// Between two rounds in which figures are folded together.
 const FIGURES_UPKEEP: Duration = Duration::from_secs(5);
 
@@ -75,7 +73,6 @@ impl Error {
 /// Serves until a signal asks to stop.
 pub async fn run(config: &Config) -> Result<(), Error> {
     telemetry::log(config).map_err(Error::setup("write logs"))?;
-    raise_file_limit();
     // Before anything is made, so that a second server learns of a taken port at once.
     let listener = listen(config.listen)?;
     let foundation = Foundation::take(config).await?;
@@ -115,7 +112,9 @@ async fn serve(
 
     let certificate = tls::identity(config, &foundation.data_dir, context.now())?;
     let handle = Handle::new();
-    let mut server = start_http(app, listener, certificate, handle.clone()).await?;
+    let connections = Connections::within_file_limit();
+    tasks.spawn(connections.clone().upkeep());
+    let mut server = start_http(app, listener, certificate, connections, handle.clone()).await?;
     greet(config);
     let ended = tokio::select! {
         asked = shutdown::asked() => asked.map_err(Error::setup("wait for signals")),
@@ -165,33 +164,16 @@ async fn start_http(
     app: App,
     listener: TcpListener,
     certificate: Option<tls::Identity>,
+    connections: Connections,
     handle: Handle<SocketAddr>,
 ) -> Result<JoinHandle<std::io::Result<()>>, Error> {
-    let service = http::router(app).into_make_service_with_connect_info::<SocketAddr>();
-    let timer = TokioTimer::new;
-    match certificate {
-        None => {
-            let server = axum_server::from_tcp(listener).map_err(Error::Http)?;
-            let mut server = server.handle(handle);
-            server
-                .http_builder()
-                .http1()
-                .timer(timer())
-                .header_read_timeout(HEAD_MAX);
-            Ok(tokio::spawn(server.serve(service)))
-        }
-        Some(identity) => {
-            let tls = tls::server_config(identity).await?;
-            let server = axum_server::from_tcp_rustls(listener, tls).map_err(Error::Http)?;
-            let mut server = server.handle(handle);
-            server
-                .http_builder()
-                .http1()
-                .timer(timer())
-                .header_read_timeout(HEAD_MAX);
-            Ok(tokio::spawn(server.serve(service)))
-        }
-    }
+    let tls = match certificate {
+        None => None,
+        Some(identity) => Some(tls::server_config(identity).await?),
+    };
+    tracing::info!(max = connections.max(), "connections are bounded");
+    let served = connections.serve(listener, tls, http::router(app), handle);
+    Ok(tokio::spawn(served))
 }
 
 /// Tells the person at the terminal where to go.
@@ -228,21 +210,4 @@ fn flat(ended: Result<std::io::Result<()>, tokio::task::JoinError>) -> std::io::
 
 fn no_reason() -> std::io::Error {
     std::io::Error::other("no reason was given")
-}
-
-/// Every connection is a file; the usual soft limit of 1,024 suits a server badly.
-fn raise_file_limit() {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: the pointer is to a whole structure that outlives the call.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
-        return;
-    }
-    limit.rlim_cur = limit.rlim_max;
-    // SAFETY: as above.
-    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } != 0 {
-        tracing::warn!("the limit of open files could not be raised");
-    }
 }
