@@ -37,24 +37,24 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// A demo server; killed with this value unless it has ended.
-struct Server {
-    child: Child,
-    url: String,
+pub struct Server {
+    pub child: Child,
+    pub url: String,
     arguments: [String; 4],
 }
 
 impl Server {
-    fn start(data_dir: &Path) -> Self {
+    pub fn start(data_dir: &Path) -> Self {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let listen = free.local_addr().expect("its address").to_string();
-        let media = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let media = media.local_addr().expect("its address").port().to_string();
-        drop(free);
+        let free_media = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let media = free_media.local_addr().expect("its address").port();
+        drop((free, free_media));
         let arguments = [
             "--listen".to_owned(),
             listen,
             "--media-port".to_owned(),
-            media,
+            media.to_string(),
         ];
         Self::start_with(data_dir, arguments)
     }
