@@ -8,6 +8,7 @@
 )]
 
 mod auth;
+mod bad_input;
 mod binary;
 mod classroom;
 mod corpus;

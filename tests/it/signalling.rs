@@ -4,7 +4,7 @@
     reason = "a client waits for one message out of many"
 )]
 
-mod client;
+pub mod client;
 mod entry;
-mod server;
+pub mod server;
 mod stay;

@@ -1,0 +1,7 @@
+//! What ill-meaning and broken clients send to whole servers: a clear answer or silence, and
+//! nobody else is harmed.
+
+mod connections;
+mod json;
+mod media_port;
+mod signalling;
