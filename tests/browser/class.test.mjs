@@ -8,12 +8,14 @@ import { after, before, describe, test } from "node:test";
 
 import {
   Server,
+  attending,
   eventually,
   launch,
   picture,
   receivesFrames,
   receivesSound,
   signIn,
+  throughPrejoin,
 } from "./support.mjs";
 
 const MEDIA_MS = 20_000;
@@ -93,46 +95,6 @@ describe("a live class in two browsers", () => {
     assert.match(output, /fact 0: the content was edited/);
   });
 });
-
-/** Past the check of the devices, into the room. @param {any} page */
-async function throughPrejoin(page) {
-  await page.getByTestId("prejoin-join").click();
-  await page.getByTestId("stage").first().waitFor();
-}
-
-/**
- * A learner who attends: answers every prompt that comes, by the mouse.
- * @param {any} page
- */
-function attending(page) {
-  /** @type {Set<string>} */ const answered = new Set();
-  let going = true;
-  const card = page.getByTestId("prompt-card").and(page.locator('[data-phase="asking"]'));
-  const work = (async () => {
-    while (going) {
-      // A card may close between two looks; then there is nothing to answer.
-      await answer(card, answered).catch(() => undefined);
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
-  })();
-  return {
-    answered,
-    stop: () => {
-      going = false;
-      return work;
-    },
-  };
-}
-
-/** @param {any} card @param {Set<string>} answered */
-async function answer(card, answered) {
-  if (!(await card.isVisible())) return;
-  const kind = await card.getAttribute("data-kind", { timeout: 500 });
-  const option = card.getByTestId("prompt-option").first();
-  if (kind === "question") await option.click({ timeout: 500 });
-  await card.getByTestId("prompt-answer").click({ timeout: 500 });
-  answered.add(kind);
-}
 
 /** Changes one stored fact as an administrator of the database could. @param {Server} server */
 function editOneRow(server) {

@@ -224,3 +224,49 @@ export async function picture(page, name) {
   const folder = process.env.MINGTANG_TEST_PICTURES;
   if (folder) await page.screenshot({ path: join(folder, `${name}.png`) });
 }
+
+/** Past the check of the devices, into the room. @param {any} page */
+export async function throughPrejoin(page) {
+  await page.getByTestId("prejoin-join").click();
+  await page.getByTestId("stage").first().waitFor();
+}
+
+/**
+ * A learner who attends: answers every prompt that comes, by the mouse.
+ * @param {any} page
+ */
+export function attending(page) {
+  /** @type {Set<string>} */ const answered = new Set();
+  let going = true;
+  const card = page.getByTestId("prompt-card").and(page.locator('[data-phase="asking"]'));
+  const work = (async () => {
+    while (going) {
+      // A card may close between two looks; then there is nothing to answer.
+      await answer(card, answered).catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  })();
+  return {
+    answered,
+    stop: () => {
+      going = false;
+      return work;
+    },
+  };
+}
+
+/** @param {any} card @param {Set<string>} answered */
+async function answer(card, answered) {
+  if (!(await card.isVisible())) return;
+  const kind = await card.getAttribute("data-kind", { timeout: 500 });
+  const option = card.getByTestId("prompt-option").first();
+  if (kind === "question") await option.click({ timeout: 500 });
+  await card.getByTestId("prompt-answer").click({ timeout: 500 });
+  answered.add(kind);
+}
+
+/** The lesson that runs now. @param {Server} server @param {string} bearer @returns {Promise<string>} */
+export async function liveLesson(server, bearer) {
+  const { items } = await server.call("GET", "/api/lessons?scope=today", undefined, bearer);
+  return items.find((/** @type {any} */ lesson) => lesson.state === "live").id;
+}
