@@ -44,3 +44,9 @@ it('a changed row takes its place on the board, a new one is added', () => {
     ['c', 3],
   ]);
 });
+
+it('learners who have not entered stay apart on the board', () => {
+  const absent = (id: string): BoardRow => ({ ...row(id, 0), attendance_id: null });
+  const board: Board = { lesson, server_time: '', rows: [absent('a'), absent('b')] };
+  expect(withRow(board, absent('b')).rows.map((each) => each.account_id)).toEqual(['a', 'b']);
+});

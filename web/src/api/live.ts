@@ -25,9 +25,9 @@ export const keys = {
 
 /** Puts a changed row into the board; a row nobody knew is added. */
 export function withRow(board: Board, row: BoardRow): Board {
-  const known = board.rows.some((each) => each.attendance_id === row.attendance_id);
+  const known = board.rows.some((each) => each.account_id === row.account_id);
   const rows = known
-    ? board.rows.map((each) => (each.attendance_id === row.attendance_id ? row : each))
+    ? board.rows.map((each) => (each.account_id === row.account_id ? row : each))
     : [...board.rows, row];
   return { ...board, rows };
 }

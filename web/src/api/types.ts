@@ -80,7 +80,8 @@ export type Presence = 'absent' | 'connected' | 'interrupted' | 'left';
 export type CheckKind = 'presence' | 'question';
 
 export interface BoardRow {
-  attendance_id: string;
+  /** Of learners who have entered. */
+  attendance_id?: string | null;
   account_id: string;
   name: string;
   unit_name: string;

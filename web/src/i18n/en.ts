@@ -87,6 +87,7 @@ export const en: CoreTexts = {
     startsSoon: 'Starts in a moment',
     startsAt: 'Starts at {{time}}',
     overdue: 'It is time; waiting for the teacher',
+    overdueTeacher: 'It is time; the learners are waiting for you',
     hours: 'Time credited',
     minutes: '{{n}} min',
     seeRecord: 'See my hours',
@@ -273,7 +274,6 @@ export const en: CoreTexts = {
     empty: 'No learners in this lesson yet',
     emptyHint: 'Add them under “Manage › Lessons”.',
     checkOne: 'Check {{name}}',
-    minutes: '{{n}} min',
   },
   presence: {
     absent: 'Absent',

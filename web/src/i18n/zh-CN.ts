@@ -86,6 +86,7 @@ export const zhCN = {
     startsSoon: '马上开始',
     startsAt: '{{time}} 开始',
     overdue: '已到上课时间，等老师开始',
+    overdueTeacher: '已到上课时间，学员在等您',
     hours: '已计入学时',
     minutes: '{{n}} 分钟',
     seeRecord: '查看我的学时',
@@ -270,7 +271,6 @@ export const zhCN = {
     empty: '这节课还没有学员',
     emptyHint: '在“管理 › 课程”里添加学员。',
     checkOne: '点到 {{name}}',
-    minutes: '{{n}} 分',
   },
   presence: {
     absent: '未到',

@@ -6,7 +6,7 @@ import { useProblemText, useTranslation } from '../../i18n/useText';
 import { problemOf, unwrap } from '../../lib/result';
 import { serverClock } from '../../lib/serverClock';
 import { useSeconds } from '../../lib/ticker';
-import { wholeMinutes } from '../../lib/time';
+import { runningTime } from '../../lib/time';
 import { OutcomeText } from '../../ui/AttendanceDetail';
 import { Icon } from '../../ui/Icon';
 import { outcomeTone } from '../../ui/lessonTone';
@@ -60,7 +60,7 @@ export function BoardPanel({ lesson }: { lesson: Lesson }) {
       <Figures rows={rows} />
       <ul>
         {rows.map((row) => (
-          <Row key={row.attendance_id} row={row} onAsk={() => ask.mutate(row)} />
+          <Row key={row.account_id} row={row} onAsk={() => ask.mutate(row)} />
         ))}
       </ul>
     </div>
@@ -122,11 +122,11 @@ function Row({ row, onAsk }: { row: BoardRow; onAsk: () => void }) {
       </div>
       <div className="board-numbers figures">
         <span>
-          {t('board.credited')} {t('board.minutes', { n: wholeMinutes(row.credited_seconds) })}
+          {t('board.credited')} {runningTime(row.credited_seconds)}
         </span>
         {row.withheld_seconds > 0 && (
           <span className="board-withheld">
-            {t('board.withheld')} {t('board.minutes', { n: wholeMinutes(row.withheld_seconds) })}
+            {t('board.withheld')} {runningTime(row.withheld_seconds)}
           </span>
         )}
         {row.pending ? (

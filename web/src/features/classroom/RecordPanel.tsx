@@ -3,7 +3,7 @@ import { getAttendance } from '../../api/calls';
 import { keys } from '../../api/live';
 import { useProblemText, useTranslation } from '../../i18n/useText';
 import { problemOf, unwrap } from '../../lib/result';
-import { wholeMinutes } from '../../lib/time';
+import { runningTime } from '../../lib/time';
 import { AttendanceDetail } from '../../ui/AttendanceDetail';
 import { Empty, Notice, Skeleton } from '../../ui/State';
 
@@ -40,11 +40,11 @@ function Record({ id }: { id: string }) {
       <dl className="board-figures">
         <div className="board-figure board-ok">
           <dt>{t('record.credited')}</dt>
-          <dd className="figures">{t('board.minutes', { n: wholeMinutes(credited_seconds) })}</dd>
+          <dd className="figures">{runningTime(credited_seconds)}</dd>
         </div>
         <div className="board-figure board-refused">
           <dt>{t('record.withheld')}</dt>
-          <dd className="figures">{t('board.minutes', { n: wholeMinutes(withheld_seconds) })}</dd>
+          <dd className="figures">{runningTime(withheld_seconds)}</dd>
         </div>
       </dl>
       <AttendanceDetail attendance={attendance.data} />

@@ -177,7 +177,8 @@ function When({ lesson }: { lesson: Lesson }) {
   if (lesson.state !== 'scheduled') return t(`lessonState.${lesson.state}`);
   const minutes = Math.ceil((Date.parse(lesson.starts_at) - serverClock.now()) / 60_000);
   if (minutes > 1) return t('home.startsIn', { n: minutes });
-  return minutes > 0 ? t('home.startsSoon') : t('home.overdue');
+  if (minutes > 0) return t('home.startsSoon');
+  return t(lesson.my_role === 'teacher' ? 'home.overdueTeacher' : 'home.overdue');
 }
 
 /** The one thing to do: enter, start, or look at the devices before the lesson. */
