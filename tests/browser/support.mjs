@@ -120,8 +120,11 @@ export class Server {
   }
 }
 
-/** A browser process of its own with a fake camera, microphone and screen. */
-export async function launch() {
+/**
+ * A browser process of its own with a fake camera, microphone and screen.
+ * @param {string} [camera] a Motion JPEG file to play instead of the test pattern
+ */
+export async function launch(camera) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: [
@@ -135,6 +138,7 @@ export async function launch() {
       "--autoplay-policy=no-user-gesture-required",
       "--use-fake-ui-for-media-stream",
       "--use-fake-device-for-media-stream=fps=15",
+      ...(camera ? [`--use-file-for-fake-video-capture=${camera}`] : []),
       "--disable-backgrounding-occluded-windows",
       "--disable-renderer-backgrounding",
     ],
