@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -47,6 +47,8 @@ pub struct MediaHandle {
     fingerprint: Fingerprint,
     stop: Arc<AtomicBool>,
     bell: Arc<Bell>,
+    /// The thread holds the other end as long as it runs.
+    life: Weak<()>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -91,7 +93,11 @@ impl MediaThread {
             limits: config.limits,
         };
         let name = format!("media-{}", local_addr.port());
+        let alive = Arc::new(());
+        let life = Arc::downgrade(&alive);
         let thread = std::thread::Builder::new().name(name).spawn(move || {
+            // Unwinding drops it too.
+            let _alive = alive;
             let Ok(socket) = BatchSocket::new(socket) else {
                 return;
             };
@@ -113,6 +119,7 @@ impl MediaThread {
             fingerprint,
             stop,
             bell,
+            life,
             thread: Some(thread),
         };
         Ok((handle, receiver))
@@ -214,6 +221,17 @@ impl MediaHandle {
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Whether the thread still carries media; it ends early only by a panic.
+    pub fn is_running(&self) -> bool {
+        self.life.strong_count() > 0
+    }
+
+    /// [`MediaHandle::is_running`] for somebody who does not hold the handle.
+    pub fn watch(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        let life = Weak::clone(&self.life);
+        move || life.strong_count() > 0
     }
 
     /// What session descriptions announce.

@@ -77,6 +77,11 @@ impl Plane {
         })
     }
 
+    /// Tells, as long as anybody asks, whether the media thread runs.
+    pub fn readiness(&self) -> Arc<dyn Fn() -> bool + Send + Sync> {
+        Arc::new(self.media.watch())
+    }
+
     /// What lessons need of the plane.
     pub fn classrooms(&self) -> Classrooms {
         Classrooms {

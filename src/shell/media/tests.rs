@@ -152,6 +152,19 @@ fn a_packet_crosses_the_thread_and_stopping_says_good_bye() {
 }
 
 #[test]
+fn a_thread_that_ended_is_known_to_run_no_more() {
+    let (media, _events) = start();
+    let watch = media.watch();
+    assert!(media.is_running() && watch());
+    media.stop.store(true, Ordering::Release);
+    media.bell.ring();
+    while watch() {
+        std::thread::yield_now();
+    }
+    assert!(!media.is_running());
+}
+
+#[test]
 fn an_idle_thread_hears_orders() {
     let (media, mut events) = start();
     let local = |n: u64| IceCredentials {
