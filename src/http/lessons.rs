@@ -58,6 +58,7 @@ pub fn routes() -> Vec<Route> {
         Route::new(manage, routes!(question)),
         Route::new(manage, routes!(mute_all)),
         Route::new(manage, routes!(remove)),
+        Route::new(manage, routes!(floor)),
     ]
 }
 
@@ -144,6 +145,14 @@ struct Entry {
 #[derive(Deserialize, ToSchema)]
 struct Removal {
     account_id: Uuid,
+}
+
+/// Who is called on.
+#[derive(Deserialize, ToSchema)]
+struct Floor {
+    account_id: Uuid,
+    /// False takes the floor back.
+    given: bool,
 }
 
 /// The way into a room.
@@ -286,7 +295,10 @@ async fn set_learners(
     Body(wanted): Body<LearnerIds>,
 ) -> Result<StatusCode, Problem> {
     let wanted = wanted.learner_ids.into_iter().map(AccountId).collect();
-    classroom::set_learners(&app.context, &actor, id, wanted).await?;
+    let removed = classroom::set_learners(&app.context, &actor, id, wanted).await?;
+    if let Some(media) = &app.classrooms {
+        classroom::put_out(&media.rooms, id, &removed).await;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -444,6 +456,19 @@ async fn remove(
     let identity = whom.account_id.to_string();
     let reason = LeaveReason::Removed;
     order(&app, &actor, id, Input::Remove { identity, reason }).await
+}
+
+/// Calls on somebody, whom then everybody sees and hears also in a large class; lost by leaving.
+#[utoipa::path(post, path = "/api/lessons/{id}/floor", tag = "lessons",
+    params(("id" = Uuid, Path)), request_body = Floor, responses((status = 204)))]
+async fn floor(
+    State(app): State<App>,
+    SignedIn(actor): SignedIn,
+    Id(id): Id<LessonId>,
+    Body(floor): Body<Floor>,
+) -> Result<StatusCode, Problem> {
+    let input = classroom::floor(AccountId(floor.account_id), floor.given);
+    order(&app, &actor, id, input).await
 }
 
 /// Gives an order to a lesson's room; a room that nobody is in needs none.

@@ -4,11 +4,13 @@
 //! and from it; WHIP and WHEP will too.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::command::{DataChannel, MediaKind};
+use super::room::Policy;
 use crate::domain::id::{ParticipantId, RoomId, TrackId};
 
 /// How a client's connections are laid out.
@@ -45,6 +47,8 @@ pub struct Admission {
     pub attributes: BTreeMap<String, String>,
     /// What of the profile only the domain changes.
     pub fixed: FixedProfile,
+    /// By what policy the room begins when this participant opens it; everybody's without one.
+    pub policy: Option<Arc<dyn Policy>>,
     /// What the participant may do.
     pub permissions: Permissions,
     /// Layout of its connections.

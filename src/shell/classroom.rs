@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::hub::rooms::NamedFact;
+use crate::hub::rooms::{NamedFact, Rooms};
 use crate::service::{Context, classroom};
 use crate::shell::foundation::whole;
 
@@ -25,9 +25,15 @@ pub async fn attend(context: Context, mut facts: mpsc::Receiver<NamedFact>) {
     }
 }
 
-/// Does what is due, for ever.
-pub async fn deadlines(context: Context) {
+/// Does what is due and closes rooms whose lessons are over, for ever.
+pub async fn deadlines(context: Context, rooms: Rooms) {
     loop {
+        if let Err(error) = classroom::close_rooms(&context, &rooms).await {
+            tracing::warn!(
+                error = whole(&error),
+                "rooms of ended lessons stay open for now"
+            );
+        }
         let pause = match classroom::run_due(&context).await {
             Ok(next) => next.map_or(LOOK_MAX, |at| {
                 let wait = at.signed_duration_since(context.now());

@@ -257,6 +257,11 @@ impl Desk {
             line: Some(line),
         };
         self.clients.insert(participant, client);
+        if self.room.is_empty()
+            && let Some(policy) = admission.policy.clone()
+        {
+            self.handle(Input::SetPolicy(policy));
+        }
         self.handle(Input::Join {
             participant,
             admission,

@@ -94,7 +94,10 @@ async fn serve(
     tasks.spawn(announcer::run(context.clone()));
     tasks.spawn(announcer::upkeep(context.clone()));
     tasks.spawn(rooms_to_lessons::attend(context.clone(), facts));
-    tasks.spawn(rooms_to_lessons::deadlines(context.clone()));
+    tasks.spawn(rooms_to_lessons::deadlines(
+        context.clone(),
+        plane.rooms.clone(),
+    ));
     let folded = figures.clone();
     tasks.spawn(async move {
         loop {
@@ -107,6 +110,7 @@ async fn serve(
     app.demo = config.demo;
     app.secure = config.tls != Tls::Off;
     app.metrics = std::sync::Arc::new(move || figures.render());
+    app.ready = plane.readiness();
     app.classrooms = Some(plane.classrooms());
     app.mounted = plane.signalling(&context);
 

@@ -36,9 +36,9 @@ struct Subject {
 }
 
 /// What may be asked of a lesson, and the lesson it is asked of in the samples.
-const ORDERS: [&str; 11] = [
-    "break", "resume", "cancel", "check", "question", "end", "join", "mute-all", "remove", "start",
-    "planned",
+const ORDERS: [&str; 12] = [
+    "break", "resume", "cancel", "check", "question", "end", "floor", "join", "mute-all", "remove",
+    "start", "planned",
 ];
 
 /// A request about a lesson or an attendance.
@@ -76,6 +76,7 @@ fn classroom_sample(route: &RouteSpec, subject: &Subject) -> Option<(String, Val
         ("POST", "/api/lessons/{id}/join") => (path, json!({"device_id": "sample"})),
         ("POST", "/api/lessons/{id}/check") => (path, json!({})),
         ("POST", "/api/lessons/{id}/question") => (path, json!({"question_id": nobody})),
+        ("POST", "/api/lessons/{id}/floor") => (path, json!({"account_id": nobody, "given": true})),
         ("POST", "/api/lessons/{id}/remove") => (path, json!({"account_id": nobody})),
         ("POST" | "GET", _) if route.path.starts_with("/api/lessons/{id}") => (path, Value::Null),
         ("GET", "/api/attendances/{id}") => (

@@ -70,7 +70,27 @@ pub struct PolicyFigures {
     pub day_cap_s: Option<u32>,
     /// A lesson that nobody ends is over this long after its planned end.
     pub overrun_max_s: u32,
+    /// After the end of a lesson its room stays open for last prompts no longer than this.
+    #[serde(default = "room_after_end_max_s")]
+    pub room_after_end_max_s: u32,
+    /// In a class of more participants learners see staff and whoever was called on, not each
+    /// other.
+    #[serde(default = "together_max")]
+    pub together_max: u32,
 }
+
+/// What lessons are held by whose stored policy does not name the figure; also the standard one.
+fn room_after_end_max_s() -> u32 {
+    120
+}
+
+/// As [`room_after_end_max_s`].
+fn together_max() -> u32 {
+    100
+}
+
+/// Cameras never stay on for longer than this after class, whatever a policy says.
+const ROOM_AFTER_END_MAX_S: u32 = 120;
 
 /// Longest figure that a policy may name: one day.
 const FIGURE_MAX_S: u32 = 86_400;
@@ -124,6 +144,8 @@ impl ClassroomPolicy {
                 floor_s: 300,
                 day_cap_s: None,
                 overrun_max_s: 3_600,
+                room_after_end_max_s: room_after_end_max_s(),
+                together_max: together_max(),
             },
         }
     }
@@ -231,6 +253,10 @@ fn relations(f: &PolicyFigures) -> Vec<(bool, &'static str)> {
             "1 <= failures_to_pause <= failures_to_review",
         ),
         (f.gap_max_s <= f.stretch_max_s, "gap_max_s <= stretch_max_s"),
+        (
+            f.room_after_end_max_s <= ROOM_AFTER_END_MAX_S,
+            "room_after_end_max_s <= 120",
+        ),
     ]
 }
 
@@ -253,5 +279,15 @@ mod tests {
         assert_eq!(refusal.code, "policy.figures");
         let text = serde_json::to_string(&figures).unwrap();
         assert!(serde_json::from_str::<ClassroomPolicy>(&text).is_err());
+    }
+
+    #[test]
+    fn a_policy_stored_before_a_figure_existed_is_read_with_the_standard_one() {
+        let mut stored = serde_json::to_value(ClassroomPolicy::standard()).unwrap();
+        let figures = stored.as_object_mut().unwrap();
+        figures.remove("together_max").unwrap();
+        figures.remove("room_after_end_max_s").unwrap();
+        let read: ClassroomPolicy = serde_json::from_value(stored).unwrap();
+        assert_eq!(read, ClassroomPolicy::standard());
     }
 }

@@ -220,6 +220,11 @@ impl Rooms {
         ask(&mailbox, Letter::Participants).await.ok_or_else(gone)
     }
 
+    /// Names of all rooms, in order.
+    pub fn names(&self) -> Vec<String> {
+        self.with(|registry| registry.rooms.keys().cloned().collect())
+    }
+
     /// All rooms, by name.
     pub async fn list(&self) -> Vec<RoomView> {
         let mailboxes: Vec<Mailbox> =

@@ -38,6 +38,7 @@ fn admission(room: &str) -> Admission {
         metadata: String::new(),
         attributes: BTreeMap::new(),
         fixed: FixedProfile::default(),
+        policy: None,
         permissions: Permissions {
             publish: true,
             sources: Vec::new(),

@@ -28,7 +28,7 @@ use chrono::{DateTime, Utc};
 
 pub use self::config::{LiveIds, RoomConfig, RoomLimits};
 pub use self::machine::Room;
-pub use self::policy::{Everybody, Policy};
+pub use self::policy::{Audience, Everybody, Policy, UntilCrowded};
 use super::command::{Command, DataChannel, Event};
 use super::signal::{Admission, LeaveReason, Notice, Permissions, Request, TrackSource};
 use crate::domain::id::{ParticipantId, TrackId};

@@ -36,6 +36,9 @@ impl Room {
             self.tell_outsider(participant, Notice::Left(LeaveReason::Removed));
             return;
         }
+        if let Some(policy) = self.policy.beyond(self.members.len() + 1) {
+            self.set_policy(policy);
+        }
         let identity = admission.identity.clone();
         let layout = admission.layout;
         self.identities.insert(identity.clone(), participant);

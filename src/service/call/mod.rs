@@ -13,6 +13,7 @@ pub use token::{Claims, Keys, TOKEN_BYTES_MAX, VideoGrant};
 
 use crate::domain::entropy::Clock;
 use crate::domain::refusal::{Refusal, RefusalKind};
+use crate::media::room::Policy;
 use crate::media::signal::{
     Admission, ClientDescription, FixedProfile, Layout, Permissions, TrackSource,
 };
@@ -29,7 +30,7 @@ pub const ATTRIBUTES_BYTES_MAX: usize = 16 * 1024;
 pub const LESSON_ROOM_PREFIX: &str = "lesson-";
 
 /// The domain's decision over a session's room.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct SessionAdmission {
     /// What the participant may do, whatever its token says.
     pub permissions: Permissions,
@@ -39,6 +40,8 @@ pub struct SessionAdmission {
     pub attributes: BTreeMap<String, String>,
     /// Further keys that only the domain sets.
     pub reserved: BTreeSet<String>,
+    /// Who receives, sees and messages whom in this room; everybody does without one.
+    pub policy: Option<Arc<dyn Policy>>,
 }
 
 /// What [`RoomRules::permissions`] answers.
@@ -203,6 +206,7 @@ fn by_rules(
             name_and_metadata: true,
             attributes: owned,
         },
+        policy: session.policy,
         permissions: session.permissions,
         layout: arrival.layout,
         auto_subscribe: arrival.auto_subscribe,
@@ -218,6 +222,7 @@ fn by_grant(claims: &Claims, grant: &VideoGrant, arrival: &Arrival) -> Admission
         metadata: claims.metadata.clone(),
         attributes: claims.attributes.clone(),
         fixed: FixedProfile::default(),
+        policy: None,
         permissions: granted(grant),
         layout: arrival.layout,
         auto_subscribe: arrival.auto_subscribe,

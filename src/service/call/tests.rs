@@ -31,6 +31,7 @@ impl RoomRules for OneLesson {
                     name: "安".to_owned(),
                     attributes: BTreeMap::from([("role".to_owned(), "learner".to_owned())]),
                     reserved: BTreeSet::new(),
+                    policy: None,
                 })),
                 ("lesson-1", "eve") => Ok(Some(SessionAdmission {
                     permissions: Permissions {
@@ -40,6 +41,7 @@ impl RoomRules for OneLesson {
                     name: "伊".to_owned(),
                     attributes: BTreeMap::from([("role".to_owned(), "learner".to_owned())]),
                     reserved: BTreeSet::from(["floor".to_owned()]),
+                    policy: None,
                 })),
                 ("lesson-1", _) => Err(no_such_room()),
                 _ => Ok(None),

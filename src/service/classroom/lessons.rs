@@ -216,13 +216,13 @@ pub async fn learners(
 }
 
 /// Says who takes part. Refuses with `lesson.learners`, and with `lesson.attended` when somebody
-/// who entered already would be taken off.
+/// who entered already would be taken off. Returns who was taken off, to be put out of the room.
 pub async fn set_learners(
     context: &Context,
     actor: &Actor,
     id: LessonId,
     wanted: Vec<AccountId>,
-) -> Result<(), Error> {
+) -> Result<Vec<AccountId>, Error> {
     run_by(context, actor, id).await?;
     let mut transaction = context.store.begin().await?;
     let lesson = store::lesson::lock(&mut transaction, id)
@@ -242,7 +242,10 @@ pub async fn set_learners(
     store::lesson::change_learners(&mut transaction, id, &added, &removed).await?;
     tell_topics_changed(context, &mut transaction, added.iter().chain(&removed)).await?;
     announce_lesson(context, &mut transaction, id).await?;
-    let set = LessonFact::LearnersSet { added, removed };
+    let set = LessonFact::LearnersSet {
+        added,
+        removed: removed.clone(),
+    };
     record(
         context,
         &mut transaction,
@@ -251,7 +254,8 @@ pub async fn set_learners(
         vec![set],
     )
     .await?;
-    outbox::commit(context, transaction).await
+    outbox::commit(context, transaction).await?;
+    Ok(removed)
 }
 
 /// The board, to those who run the lesson.

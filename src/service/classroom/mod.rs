@@ -6,6 +6,7 @@
 
 mod act;
 mod attendances;
+mod closing;
 mod deadlines;
 mod demo;
 mod lessons;
@@ -17,6 +18,7 @@ pub mod view;
 
 pub use crate::store::lesson::Scope;
 pub use attendances::{Answered, Heard, Heartbeat, answer, attendance, heartbeat, mine};
+pub use closing::{close_rooms, put_out};
 pub use deadlines::{recover, run_due};
 pub use demo::seed_demo;
 pub use lessons::{
@@ -26,7 +28,7 @@ pub use lessons::{
 pub use presence::on_room_fact;
 pub use proof::{Disproved, verify_draws};
 pub use questions::{NewQuestion, add_question, list_questions};
-pub use seats::{LessonRules, Seat, SeatRole, join, seat_of, ticket};
+pub use seats::{LessonRules, Seat, SeatRole, floor, join, seat_of, ticket};
 
 use crate::domain::id::LessonId;
 

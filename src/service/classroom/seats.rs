@@ -1,6 +1,7 @@
 //! Who may enter a lesson's room, and with what rights.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 
@@ -10,9 +11,11 @@ use super::{lesson_of_room, room_name};
 use crate::domain::actor::Actor;
 use crate::domain::classroom::attendance::Command;
 use crate::domain::classroom::lesson::{Lesson, LessonState};
+use crate::domain::classroom::policy::PolicyFigures;
 use crate::domain::id::{AccountId, AttendanceId, LessonId};
 use crate::domain::policy::OFFICERS;
 use crate::domain::refusal::{Refusal, RefusalKind};
+use crate::media::room::{Audience, Input, Policy, UntilCrowded};
 use crate::media::signal::{Permissions, TrackSource};
 use crate::service::call::{Call, Decision, Invitation, RoomRules, SessionAdmission};
 use crate::service::{Context, Error};
@@ -63,6 +66,8 @@ pub struct Seat {
     pub permissions: Permissions,
     /// Attributes that others' clients see.
     pub attributes: BTreeMap<String, String>,
+    /// Who receives, sees and messages whom in the room.
+    pub policy: Arc<dyn Policy>,
     /// The learner's attendance, when one was entered.
     pub attendance: Option<AttendanceId>,
 }
@@ -138,6 +143,7 @@ impl RoomRules for LessonRules {
                     name: seat.name,
                     attributes: seat.attributes,
                     reserved: BTreeSet::from([FLOOR.to_owned()]),
+                    policy: Some(seat.policy),
                 })),
                 Err(Error::Refused(refusal)) => Err(refusal),
                 Err(Error::Failed(failure)) => {
@@ -159,6 +165,15 @@ pub fn ticket(call: &Call, seat: &Seat) -> Result<String, Refusal> {
         attributes: seat.attributes.clone(),
         valid_for: TOKEN_VALID_FOR,
     })
+}
+
+/// The order by which somebody in a lesson's room is called on, or no longer.
+pub fn floor(account: AccountId, given: bool) -> Input {
+    let value = if given { "1" } else { "" };
+    Input::SetAttributes {
+        identity: account.to_string(),
+        attributes: BTreeMap::from([(FLOOR.to_owned(), value.to_owned())]),
+    }
 }
 
 fn undecided() -> Refusal {
@@ -212,7 +227,21 @@ async fn seat(
         role,
         permissions: permissions(role),
         attributes: BTreeMap::from([(ROLE.to_owned(), role.name().to_owned())]),
+        policy: policy(lesson.policy().figures()),
         attendance: None,
+    })
+}
+
+/// In a large class learners see staff and whoever was called on, not each other: what a join or a
+/// camera costs must not grow with the square of the class.
+fn policy(figures: &PolicyFigures) -> Arc<dyn Policy> {
+    let audience = Audience {
+        mark: (ROLE.to_owned(), SeatRole::Learner.name().to_owned()),
+        called_on: FLOOR.to_owned(),
+    };
+    Arc::new(UntilCrowded {
+        participants_max: usize::try_from(figures.together_max).unwrap_or(usize::MAX),
+        then: Arc::new(audience),
     })
 }
 

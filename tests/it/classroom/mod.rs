@@ -2,4 +2,5 @@
 
 mod class;
 mod evidence;
+mod room;
 mod rules;

@@ -501,6 +501,7 @@ pub fn admission(identity: &str, layout: Layout) -> Admission {
         metadata: String::new(),
         attributes: BTreeMap::new(),
         fixed: FixedProfile::default(),
+        policy: None,
         permissions: rights(),
         layout,
         auto_subscribe: true,

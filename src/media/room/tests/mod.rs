@@ -7,6 +7,7 @@
 
 mod bench;
 mod control;
+mod crowd;
 mod property;
 mod publishing;
 mod stay;
