@@ -9,8 +9,13 @@ const CHUNK_HEADER_BYTES: usize = 4;
 const DATA: u8 = 0;
 const INIT: u8 = 1;
 const SACK: u8 = 3;
+const HEARTBEAT: u8 = 4;
 const ABORT: u8 = 6;
-const ERROR: u8 = 9;
+const SHUTDOWN: u8 = 7;
+const SHUTDOWN_ACK: u8 = 8;
+const COOKIE_ECHO: u8 = 10;
+const COOKIE_ACK: u8 = 11;
+const SHUTDOWN_COMPLETE: u8 = 14;
 const RE_CONFIG: u8 = 130;
 const FORWARD_TSN: u8 = 192;
 /// How far ahead of what we have all of a sequence number may be. The library counts distances in
@@ -18,6 +23,13 @@ const FORWARD_TSN: u8 = 192;
 const AHEAD_MAX: i32 = 16_384;
 /// Header, sequence number, stream, message number and protocol of a DATA chunk.
 const DATA_HEADER_BYTES: usize = 16;
+/// Parameters whose value the library knows to have one form, whatever their length says
+/// (RFC 6525 section 4.4, RFC 4895 section 3.3, RFC 3758 section 3.1).
+const RECONFIG_RESPONSE: u16 = 16;
+const REQUESTED_HMAC: u16 = 0x8004;
+const FORWARD_TSN_SUPPORTED: u16 = 0xc000;
+/// Type and length of a parameter.
+const PARAMETER_HEADER_BYTES: usize = 4;
 /// Least length of an INIT chunk.
 const INIT_BYTES_MIN: usize = 20;
 
@@ -54,14 +66,18 @@ pub struct Sack {
 
 /// Walks an incoming packet, given what we have all of if an association stands.
 ///
-/// `None` when a chunk runs over the end, data is on a stream from [`STREAMS_MAX`] on or far ahead,
-/// an INIT is short or in company, or there is an ERROR, which only informs.
+/// `None` when a chunk runs over the end or is not as long as what is in it, data is on a stream
+/// from [`STREAMS_MAX`] on or far ahead, an INIT is short or in company, or there is a chunk that
+/// the library does not know or that does not matter, such as an ERROR.
 pub fn inspect(packet: &[u8], reached: Option<u32>) -> Option<Inspected> {
     let mut found = Inspected::default();
     let mut count = 0;
     for chunk in chunks(packet) {
         let (kind, chunk) = chunk?;
         count += 1;
+        if !is_understood_whole(kind, chunk)? {
+            return None;
+        }
         match kind {
             DATA => {
                 let stream = u16::from_be_bytes([*chunk.get(8)?, *chunk.get(9)?]);
@@ -80,14 +96,59 @@ pub fn inspect(packet: &[u8], reached: Option<u32>) -> Option<Inspected> {
             INIT => return None,
             FORWARD_TSN if is_far(u32_at(chunk, 4)?, reached) => return None,
             RE_CONFIG => found.resets += 1,
-            // The causes in these two are read past their end by the library.
+            // The library would read its causes past their end.
             ABORT => found.aborts = true,
-            ERROR => return None,
             _ => {}
         }
     }
     let alone = found.init.is_none() || count == 1;
     (count > 0 && alone).then_some(found)
+}
+
+/// Whether the library finds the next chunk where the length of this one says. It goes on behind
+/// what it has understood instead, and would take the rest for chunks that nobody has inspected.
+fn is_understood_whole(kind: u8, chunk: &[u8]) -> Option<bool> {
+    Some(match kind {
+        DATA | COOKIE_ECHO | FORWARD_TSN | ABORT => true,
+        COOKIE_ACK | SHUTDOWN_ACK | SHUTDOWN_COMPLETE => chunk.len() == CHUNK_HEADER_BYTES,
+        SHUTDOWN => chunk.len() == 8,
+        SACK => {
+            let blocks = usize::from(u16_at(chunk, 12)?) + usize::from(u16_at(chunk, 14)?);
+            chunk.len() == 16 + 4 * blocks
+        }
+        HEARTBEAT => has_whole_parameters(chunk, CHUNK_HEADER_BYTES, 1),
+        RE_CONFIG => has_whole_parameters(chunk, CHUNK_HEADER_BYTES, 2),
+        INIT => has_whole_parameters(chunk, INIT_BYTES_MIN, usize::MAX),
+        _ => false,
+    })
+}
+
+/// Whether parameters, at most so many, fill a chunk from an offset on, and no one is longer than
+/// its value.
+fn has_whole_parameters(chunk: &[u8], from: usize, count_max: usize) -> bool {
+    let mut rest = chunk.get(from..).unwrap_or_default();
+    let mut count = 0;
+    while !rest.is_empty() {
+        count += 1;
+        let (Some(kind), Some(length)) = (u16_at(rest, 0), u16_at(rest, 2)) else {
+            return false;
+        };
+        let length = usize::from(length);
+        let as_long_as_its_value = match kind {
+            RECONFIG_RESPONSE => length == 12,
+            REQUESTED_HMAC => length.is_multiple_of(2),
+            FORWARD_TSN_SUPPORTED => length == PARAMETER_HEADER_BYTES,
+            _ => length >= PARAMETER_HEADER_BYTES,
+        };
+        // In an INIT a last parameter without a value is passed over, and taken for a chunk.
+        let is_passed_over = from == INIT_BYTES_MIN && rest.len() <= PARAMETER_HEADER_BYTES;
+        let is_within = length <= rest.len() && count <= count_max;
+        if !as_long_as_its_value || is_passed_over || !is_within {
+            return false;
+        }
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    true
 }
 
 fn is_far(number: u32, reached: Option<u32>) -> bool {
@@ -123,6 +184,11 @@ fn first_chunk(rest: &[u8]) -> Option<&[u8]> {
     (length >= CHUNK_HEADER_BYTES).then(|| rest.get(..length))?
 }
 
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    let pair = bytes.get(at..at + 2)?;
+    Some(u16::from_be_bytes([pair[0], pair[1]]))
+}
+
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     let word = bytes.get(at..at + 4)?;
     Some(u32::from_be_bytes([word[0], word[1], word[2], word[3]]))
@@ -151,11 +217,53 @@ mod tests {
         value
     }
 
+    /// A re-configuration response.
+    const RESPONSE: [u8; 12] = [0, 16, 0, 12, 0, 0, 0, 1, 0, 0, 0, 1];
+
+    #[test]
+    fn a_chunk_is_as_long_as_what_the_library_understands_of_it() {
+        let sack = |gaps: u8, bytes: usize| {
+            let mut value = vec![0; bytes];
+            value[9] = gaps;
+            value
+        };
+        let init = |parameters: &[u8]| [&[1; 16][..], parameters].concat();
+        let heartbeat = [0, 1, 0, 8, 1, 2, 3, 4];
+        let supported = [0xc0, 0, 0, 4, 0x80, 8, 0, 6, 130, 192];
+        for (kind, value, whole) in [
+            (COOKIE_ACK, vec![], true),
+            (COOKIE_ACK, vec![9, 0, 0, 4], false),
+            (SHUTDOWN_COMPLETE, vec![9, 0, 0, 8, 0, 9, 14, 0], false),
+            (SHUTDOWN, vec![0; 8], false),
+            (SACK, sack(0, 12), true),
+            (SACK, sack(1, 16), true),
+            (SACK, sack(1, 20), false),
+            (SACK, sack(2, 16), false),
+            (HEARTBEAT, heartbeat.to_vec(), true),
+            (HEARTBEAT, [heartbeat, heartbeat].concat(), false),
+            (RE_CONFIG, RESPONSE.to_vec(), true),
+            (RE_CONFIG, [&[0, 16, 0, 20], &[0; 16][..]].concat(), false),
+            (RE_CONFIG, RESPONSE.repeat(3), false),
+            (INIT, init(&supported), true),
+            (INIT, init(&supported[..4]), false),
+            (
+                INIT,
+                init(&[0xc0, 0, 0, 12, 9, 0, 0, 8, 0, 9, 14, 0]),
+                false,
+            ),
+            (9, vec![0; 4], false),
+            (2, vec![0; 16], false),
+        ] {
+            let inspected = inspect(&packet(&[(kind, &value)]), None);
+            assert_eq!(inspected.is_some(), whole, "{kind} {value:?}");
+        }
+    }
+
     #[test]
     fn payload_and_resets_are_counted() {
         let bundle = packet(&[
             (DATA, &data(2, b"hello")),
-            (RE_CONFIG, &[0; 12]),
+            (RE_CONFIG, &RESPONSE),
             (DATA, &data(255, b"!")),
         ]);
         let found = inspect(&bundle, None).unwrap();
@@ -174,7 +282,7 @@ mod tests {
         );
         assert_eq!(inspect(&packet(&[]), None), None);
         assert_eq!(inspect(&[0; 5], None), None);
-        let mut over = packet(&[(10, &[0; 8])]);
+        let mut over = packet(&[(COOKIE_ECHO, &[0; 8])]);
         over[15] = 200;
         assert_eq!(inspect(&over, None), None);
         over[15] = 3;
