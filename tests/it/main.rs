@@ -16,6 +16,7 @@ mod embedded_postgres;
 mod events;
 mod ledger;
 mod logs;
+mod media;
 mod outbox;
 mod people;
 mod postgres;

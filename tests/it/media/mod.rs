@@ -1,0 +1,145 @@
+//! Media from end to end: a client of other make joins by LiveKit's signalling, over real sockets.
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a client minds few messages out of many"
+)]
+
+mod client;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mingtang::hub::rooms::NamedFact;
+use mingtang::media::room::RoomFact;
+use mingtang::shell::clock::SystemClock;
+use mingtang::shell::config::{Config, LogFormat, Tls};
+use mingtang::shell::keys::ApiKey;
+use mingtang::shell::plane::Plane;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use self::client::{Client, Kind};
+use crate::support::World;
+
+/// The pace of packets: one frame of Opus.
+const FRAME: Duration = Duration::from_millis(20);
+/// Payloads of each kind that must arrive.
+const WANTED: usize = 20;
+
+/// The media plane and signalling of a demo server.
+struct Server {
+    plane: Plane,
+    facts: mpsc::Receiver<NamedFact>,
+    address: SocketAddr,
+    _world: World,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let world = World::new().await;
+        let mut context = world.context.clone();
+        context.clock = Arc::new(SystemClock);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let key = ApiKey {
+            name: "own".to_owned(),
+            secret: "a secret of thirty-two characters".to_owned(),
+        };
+        let (plane, facts) = Plane::start(&config(address), &context, &key).unwrap();
+        let app = plane.signalling(&context);
+        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self {
+            plane,
+            facts,
+            address,
+            _world: world,
+        }
+    }
+
+    /// How long each participant took to connect, as far as told.
+    fn setups(&mut self) -> BTreeMap<String, Duration> {
+        let mut setups = BTreeMap::new();
+        while let Ok((_, fact)) = self.facts.try_recv() {
+            if let RoomFact::Connected {
+                identity, setup, ..
+            } = fact
+            {
+                setups.insert(identity, setup);
+            }
+        }
+        setups
+    }
+}
+
+fn config(listen: SocketAddr) -> Config {
+    Config {
+        listen,
+        media_port: 0,
+        media_addresses: vec![listen.ip()],
+        data_dir: std::path::PathBuf::new(),
+        database_url: None,
+        database_connections_max: 1,
+        tls: Tls::Off,
+        tls_names: Vec::new(),
+        api_keys: BTreeMap::new(),
+        log_format: LogFormat::Text,
+        log_level: "info".to_owned(),
+        demo: true,
+    }
+}
+
+/// One Opus frame or one whole VP8 key frame of 16 by 16 that carries its number.
+fn payload(kind: Kind, number: u16) -> Vec<u8> {
+    let [high, low] = number.to_be_bytes();
+    match kind {
+        // Fullband, 20 ms, mono, one frame (RFC 6716, section 3.1).
+        Kind::Audio => vec![0xf8, high, low, 0x55],
+        // Start of partition 0 (RFC 7741, section 4.2), then the frame's tag, start code and size
+        // (RFC 6386, section 9.1).
+        Kind::Video => {
+            let mut frame = vec![0x10, 0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a];
+            frame.extend([16, 0, 16, 0, high, low, 0xaa]);
+            frame
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sound_and_picture_of_one_webrtc_client_reach_another_byte_for_byte() {
+    let mut server = Server::start().await;
+    let publisher = Client::join(server.address, "plain", "publisher", true).await;
+    let mut subscriber = Client::join(server.address, "plain", "subscriber", false).await;
+    let mut sent: BTreeSet<Vec<u8>> = BTreeSet::new();
+    let mut arrived: BTreeMap<Kind, BTreeSet<Vec<u8>>> = BTreeMap::new();
+    let mut pace = tokio::time::interval(FRAME);
+    let mut number = 0;
+    while arrived.len() < 2 || arrived.values().any(|payloads| payloads.len() < WANTED) {
+        pace.tick().await;
+        for kind in [Kind::Audio, Kind::Video] {
+            let payload = payload(kind, number);
+            publisher.send(kind, number, &payload).await;
+            sent.insert(payload);
+        }
+        number += 1;
+        while let Ok((kind, payload)) = subscriber.packets.try_recv() {
+            assert!(
+                sent.contains(&payload),
+                "{kind:?}: {payload:?} was never sent"
+            );
+            arrived.entry(kind).or_default().insert(payload);
+        }
+    }
+    let audio = &arrived[&Kind::Audio];
+    assert!(
+        audio.iter().all(|payload| payload[0] == 0xf8),
+        "each kind on its own track"
+    );
+    let setups = server.setups();
+    println!("ICE and DTLS took {setups:?}");
+    assert_eq!(setups.len(), 2);
+    publisher.leave().await;
+    subscriber.leave().await;
+    server.plane.stop();
+}
