@@ -108,14 +108,21 @@ impl Connections {
         let mut http = server.http_builder().http1();
         http.timer(TokioTimer::new())
             .header_read_timeout(self.head_max);
-        let gate = Gate(self);
-        // The version is fixed because its detection would wait for a first byte without end.
+        let (head_max, gate) = (self.head_max, Gate(self));
         match tls {
-            None => server.map(|_| gate).http1_only().serve(service).await,
+            None => {
+                server
+                    .map(|_| Patience { gate, head_max })
+                    .serve(service)
+                    .await
+            }
             Some(config) => {
                 let tls = RustlsAcceptor::new(config).handshake_timeout(HANDSHAKE_MAX);
-                let server = server.map(|_| tls.acceptor(gate));
-                server.http1_only().serve(service).await
+                let gate = tls.acceptor(gate);
+                server
+                    .map(|_| Patience { gate, head_max })
+                    .serve(service)
+                    .await
             }
         }
     }
@@ -149,6 +156,92 @@ impl<S> Accept<TcpStream, S> for Gate {
             _permit: permit,
         });
         std::future::ready(counted.map(|stream| (stream, service)))
+    }
+}
+
+/// Ends connections of clients that say nothing at first: the server tells the protocol's version
+/// by the first bytes, and only then does the deadline of a request's head begin. (A server that
+/// knows the version beforehand would not, but it also takes no upgrades to WebSocket.)
+#[derive(Clone, Debug)]
+struct Patience<A> {
+    gate: A,
+    head_max: Duration,
+}
+
+impl<S, A> Accept<TcpStream, S> for Patience<A>
+where
+    A: Accept<TcpStream, S>,
+    A::Future: Send + 'static,
+{
+    type Stream = FirstWord<A::Stream>;
+    type Service = A::Service;
+    type Future = Pin<Box<dyn Future<Output = io::Result<(Self::Stream, A::Service)>> + Send>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        let (accepted, head_max) = (self.gate.accept(stream, service), self.head_max);
+        Box::pin(async move {
+            let (stream, service) = accepted.await?;
+            let deadline = Some(Box::pin(tokio::time::sleep(head_max)));
+            Ok((FirstWord { stream, deadline }, service))
+        })
+    }
+}
+
+/// A stream that fails unless its first bytes come in time.
+#[derive(Debug)]
+struct FirstWord<S> {
+    stream: S,
+    deadline: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for FirstWord<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        match (&mut self.deadline, read.is_pending()) {
+            (Some(deadline), true) => deadline
+                .as_mut()
+                .poll(context)
+                .map(|()| Err(io::ErrorKind::TimedOut.into())),
+            (_, false) => {
+                self.deadline = None;
+                read
+            }
+            (None, true) => read,
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for FirstWord<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

@@ -4,7 +4,10 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
+use axum::extract::ws::WebSocketUpgrade;
+use axum::response::Response;
 use axum_server::Handle;
+use futures_util::{SinkExt as _, StreamExt as _};
 use mingtang::shell::connections::{Connections, raise_file_limit};
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -33,7 +36,9 @@ async fn start(max: usize, head_max: Duration) -> (SocketAddr, Connections) {
     let address = listener.local_addr().unwrap();
     let connections = Connections::new(max, head_max);
     let hello = axum::routing::get(async || "hello");
-    let router = axum::Router::new().route("/", hello);
+    let router = axum::Router::new()
+        .route("/", hello)
+        .route("/echo", axum::routing::get(echo));
     let serving = connections
         .clone()
         .serve(listener, None, router, Handle::new());
@@ -41,9 +46,33 @@ async fn start(max: usize, head_max: Duration) -> (SocketAddr, Connections) {
     (address, connections)
 }
 
+async fn echo(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(async |mut socket| {
+        while let Some(Ok(message)) = socket.recv().await {
+            if socket.send(message).await.is_err() {
+                return;
+            }
+        }
+    })
+}
+
 async fn hello(address: SocketAddr) -> bool {
     let answer = reqwest::get(format!("http://{address}/")).await;
     answer.is_ok_and(|answer| answer.status() == 200)
+}
+
+#[tokio::test]
+async fn a_connection_may_become_a_websocket_and_outlive_the_deadline_of_a_head() {
+    let head_max = Duration::from_millis(300);
+    let (address, connections) = start(64, head_max).await;
+    let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{address}/echo"))
+        .await
+        .unwrap();
+    tokio::time::sleep(2 * head_max).await;
+    socket.send("still here".into()).await.unwrap();
+    let answer = socket.next().await.unwrap().unwrap();
+    assert_eq!(answer.into_text().unwrap(), "still here");
+    assert_eq!(connections.open(), 1);
 }
 
 #[tokio::test]
