@@ -33,6 +33,9 @@ use crate::service::call::Call;
 
 /// Largest message of a client, bytes; a longer one ends its stay.
 const MESSAGE_BYTES_MAX: usize = 512 * 1024;
+/// Read at once from one client, bytes. Messages are small and rare, and a socket keeps this buffer
+/// for its whole life: the library's 128 KiB would be most of what a learner costs.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
 /// Most that waits to be written to one client, bytes; beyond, the socket is lost.
 const WRITE_BUFFER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -114,6 +117,7 @@ async fn enter(
         Err(refusal) => return answer(&refusal),
     };
     upgrade
+        .read_buffer_size(READ_BUFFER_BYTES)
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
         .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
