@@ -31,9 +31,12 @@ export interface Preview {
   closeCamera: () => void;
   closeMicrophone: () => void;
   /** Hands the open tracks to the call; the preview will no longer stop them. */
-  take: () => LocalTrack[];
+  take: () => Promise<LocalTrack[]>;
   stop: () => void;
 }
+
+/** How long entering waits for devices that are being opened: a question may be on the screen. */
+const OPENING_MAX_MS = 5_000;
 
 /** The devices before the lesson: open, chosen and stopped here, then handed to the call. */
 export function createPreview(): Preview {
@@ -44,6 +47,7 @@ export function createPreview(): Preview {
     microphones: [],
   });
   let stopped = false;
+  let opening: Promise<unknown> = Promise.resolve();
   const change = (part: Partial<PreviewState>) => state.set({ ...state.get(), ...part });
 
   const closeCamera = () => {
@@ -83,13 +87,21 @@ export function createPreview(): Preview {
     if (opened.status === 'open') await listDevices();
   };
 
+  /** Remembers what is under way, so that whoever enters quickly still enters with a picture. */
+  const remembered = (open: (deviceId?: string) => Promise<void>) => (deviceId?: string) => {
+    const opened = open(deviceId);
+    opening = Promise.allSettled([opening, opened]);
+    return opened;
+  };
+
   return {
     state,
-    openCamera,
-    openMicrophone,
+    openCamera: remembered(openCamera),
+    openMicrophone: remembered(openMicrophone),
     closeCamera,
     closeMicrophone,
-    take: () => {
+    take: async () => {
+      await Promise.race([opening, new Promise((late) => setTimeout(late, OPENING_MAX_MS))]);
       const { camera, microphone } = state.get();
       stopped = true;
       const tracks: LocalTrack[] = [];

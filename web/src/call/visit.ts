@@ -90,9 +90,8 @@ export function createVisit(lessonId: string): Visit {
     },
     enter: async () => {
       unlockSound();
-      const tracks = preview.take();
       void call.room.startAudio().catch(() => undefined);
-      await call.join(tracks);
+      await call.join(await preview.take());
     },
     dispose: () => {
       forget.forEach((each) => each());
