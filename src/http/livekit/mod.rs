@@ -28,11 +28,12 @@ use self::entry::{Entry, EntryQuery};
 use crate::domain::entropy::Clock;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::hub::rooms::Rooms;
+use crate::media::sdp::DESCRIPTION_BYTES_MAX;
 use crate::media::signal::{Admission, Layout};
 use crate::service::call::Call;
 
 /// Largest message of a client, bytes; a longer one ends its stay.
-const MESSAGE_BYTES_MAX: usize = 512 * 1024;
+const MESSAGE_BYTES_MAX: usize = DESCRIPTION_BYTES_MAX + 64 * 1024;
 /// Read at once from one client, bytes. Messages are small and rare, and a socket keeps this buffer
 /// for its whole life: the library's 128 KiB would be most of what a learner costs.
 const READ_BUFFER_BYTES: usize = 4 * 1024;

@@ -8,7 +8,8 @@ use crate::media::command::{
     CodecMapping, DATA_MESSAGE_BYTES_MAX, ExtensionIds, Fingerprint, IceCredentials, MediaKind,
 };
 use crate::media::sdp::{
-    self, Description, Direction, Extension, Rid, SdpError, Section, SectionKind, Setup,
+    self, Direction, Extension, Head, Outline, Rid, SdpError, Section, SectionKind, Setup,
+    TransportLines,
 };
 
 /// A connection that the client offers.
@@ -35,6 +36,10 @@ pub struct Offered {
 #[derive(Debug)]
 struct AnswerSection {
     offered: Section,
+    /// Tells the text that `offered` was read from, with what it inherited.
+    digest: u64,
+    /// The offer bundled it.
+    bundled: bool,
     kind: Option<MediaKind>,
     refused: bool,
     codecs: Vec<CodecMapping>,
@@ -74,29 +79,109 @@ impl Answering {
             .map_or(&[], |(_, fingerprints)| fingerprints)
     }
 
-    /// Takes an offer in. On an error nothing is changed.
+    /// Takes an offer in. On an error nothing is changed. Sections whose text is the one of the last
+    /// offer are not read again, so an offer costs what it changes.
     pub fn offer(&mut self, text: &str) -> Result<Offered, SdpError> {
-        let description = sdp::parse(text)?;
-        let remote = checked(&description)?;
-        if description.sections.len() < self.sections.len() {
+        let outline = Outline::of(text)?;
+        let head = outline.head()?;
+        if outline.sections().len() < self.sections.len() {
             return Err(SdpError::Malformed("m"));
         }
+        let bundle: BTreeSet<&str> = head.description.bundle.iter().map(String::as_str).collect();
+        let read = self.read(&outline, &head, &bundle)?;
+        let remote = self.checked(&read, &bundle)?;
         let mut offered = Offered::default();
-        match &self.remote {
-            Some((ice, fingerprints)) => {
-                offered.restarted = ice.ufrag != remote.0.ufrag || ice.pwd != remote.0.pwd;
-                offered.fingerprints = (*fingerprints != remote.1).then(|| remote.1.clone());
+        if let Some(remote) = remote {
+            match &self.remote {
+                Some((ice, fingerprints)) => {
+                    offered.restarted = *ice != remote.0;
+                    offered.fingerprints = (*fingerprints != remote.1).then(|| remote.1.clone());
+                }
+                None => offered.fingerprints = Some(remote.1.clone()),
             }
-            None => offered.fingerprints = Some(remote.1.clone()),
+            self.remote = Some(remote);
         }
-        self.remote = Some(remote);
-        let bundle: BTreeSet<String> = description.bundle.into_iter().collect();
         let mut old = std::mem::take(&mut self.sections).into_iter();
-        for section in description.sections {
-            let new = AnswerSection::of(section, old.next(), &bundle, &mut offered);
+        for read in read {
+            let new = match (read, old.next()) {
+                (Read::Known, Some(known)) => known,
+                (Read::Known, None) => continue,
+                (Read::New(section, digest), old) => {
+                    let bundled = bundle.contains(section.mid.as_str());
+                    AnswerSection::of(section, digest, bundled, old, &mut offered)
+                }
+            };
             self.sections.push(new);
         }
         Ok(offered)
+    }
+
+    /// Reads what is new in an offer.
+    fn read(
+        &self,
+        outline: &Outline<'_>,
+        head: &Head,
+        bundle: &BTreeSet<&str>,
+    ) -> Result<Vec<Read>, SdpError> {
+        let mut read = Vec::with_capacity(outline.sections().len());
+        let texts = outline.sections().iter().zip(outline.digests());
+        for (place, (text, digest)) in texts.enumerate() {
+            let known = self.sections.get(place).is_some_and(|known| {
+                known.digest == digest
+                    && known.bundled == bundle.contains(known.offered.mid.as_str())
+            });
+            read.push(match known {
+                true => Read::Known,
+                false => Read::New(head.section(text)?, digest),
+            });
+        }
+        sdp::mids_are_unique(self.offered(&read).map(|section| section.mid.as_str()))?;
+        Ok(read)
+    }
+
+    /// The sections of an offer, read now or before.
+    fn offered<'a>(&'a self, read: &'a [Read]) -> impl Iterator<Item = &'a Section> {
+        let known = self.sections.iter().map(|known| &known.offered);
+        let known = known.map(Some).chain(std::iter::repeat(None));
+        read.iter()
+            .zip(known)
+            .filter_map(|(read, known)| match read {
+                Read::Known => known,
+                Read::New(section, _) => Some(section),
+            })
+    }
+
+    /// The client's credentials and certificates, when the offer is of a kind that we make; `None`
+    /// when the section that says them is known from before.
+    fn checked(
+        &self,
+        read: &[Read],
+        bundle: &BTreeSet<&str>,
+    ) -> Result<Option<(IceCredentials, Vec<Fingerprint>)>, SdpError> {
+        if bundle.is_empty() {
+            return Err(SdpError::Unsupported("no bundle"));
+        }
+        let mut live = self
+            .offered(read)
+            .zip(read)
+            .filter(|(section, _)| !section.rejected);
+        let first = live.next().ok_or(SdpError::Missing("m"))?;
+        if first.0.mid.is_empty() || live.any(|(section, _)| section.mid.is_empty()) {
+            return Err(SdpError::Missing("mid"));
+        }
+        let Read::New(section, _) = first.1 else {
+            return Ok(None);
+        };
+        let lines = &section.transport;
+        let ice = lines.ice.clone().ok_or(SdpError::Missing("ice-ufrag"))?;
+        if lines.fingerprints.is_empty() {
+            return Err(SdpError::Missing("fingerprint"));
+        }
+        match lines.setup {
+            Some(Setup::ActPass | Setup::Active) => Ok(Some((ice, lines.fingerprints.clone()))),
+            Some(Setup::Passive) => Err(SdpError::Unsupported("setup:passive")),
+            None => Err(SdpError::Missing("setup")),
+        }
     }
 
     /// What the client sends now, in the order of sections.
@@ -201,39 +286,21 @@ impl Answering {
     }
 }
 
-/// The client's credentials and certificates, when the offer is of a kind that we make.
-fn checked(description: &Description) -> Result<(IceCredentials, Vec<Fingerprint>), SdpError> {
-    if description.bundle.is_empty() {
-        return Err(SdpError::Unsupported("no bundle"));
-    }
-    let live = |section: &&Section| !section.rejected;
-    if description
-        .sections
-        .iter()
-        .filter(live)
-        .any(|section| section.mid.is_empty())
-    {
-        return Err(SdpError::Missing("mid"));
-    }
-    let first = description.sections.iter().find(live);
-    let lines = &first.ok_or(SdpError::Missing("m"))?.transport;
-    let ice = lines.ice.clone().ok_or(SdpError::Missing("ice-ufrag"))?;
-    if lines.fingerprints.is_empty() {
-        return Err(SdpError::Missing("fingerprint"));
-    }
-    match lines.setup {
-        Some(Setup::ActPass | Setup::Active) => Ok((ice, lines.fingerprints.clone())),
-        Some(Setup::Passive) => Err(SdpError::Unsupported("setup:passive")),
-        None => Err(SdpError::Missing("setup")),
-    }
+/// A section of an offer.
+enum Read {
+    /// Its text is the one that was read last time.
+    Known,
+    /// Read now, with its digest.
+    New(Section, u64),
 }
 
 impl AnswerSection {
     /// The section after an offer, with what stays of the one at its place before.
     fn of(
         offered: Section,
+        digest: u64,
+        bundled: bool,
         old: Option<Self>,
-        bundle: &BTreeSet<String>,
         changes: &mut Offered,
     ) -> Self {
         let kind = match offered.kind {
@@ -245,11 +312,13 @@ impl AnswerSection {
         let (extensions, extension_ids) =
             kind.map_or_else(Default::default, |kind| formats::extensions(&offered, kind));
         let refused = offered.rejected
-            || !bundle.contains(&offered.mid)
+            || !bundled
             || offered.kind == SectionKind::Other
             || (kind.is_some() && (codecs.is_empty() || !offered.rtcp_mux));
         let mut section = Self {
             offered,
+            digest,
+            bundled,
             kind,
             refused,
             codecs,
@@ -282,6 +351,7 @@ impl AnswerSection {
         }
         formats.shrink_to_fit();
         self.offered.extensions = Vec::new();
+        self.offered.transport = TransportLines::default();
     }
 
     fn inherit(&mut self, old: Self, changes: &mut Offered) {
@@ -394,11 +464,113 @@ impl Outgoing {
         section.msid = Some((self.stream.clone(), self.track.sid()));
         section.ssrcs.push((self.ssrc, self.cname.clone()));
         // Browsers refuse an audio section with a second source.
-        if let Some(rtx) = self.rtx_ssrc.filter(|_| section.kind == SectionKind::Video) {
+        let has_rtx = section.kind == SectionKind::Video
+            && section
+                .formats
+                .iter()
+                .any(|format| format.name.eq_ignore_ascii_case("rtx"));
+        if let Some(rtx) = self.rtx_ssrc.filter(|_| has_rtx) {
             section.ssrcs.push((rtx, self.cname.clone()));
             section
                 .ssrc_groups
                 .push(("FID".to_owned(), vec![self.ssrc, rtx]));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::command::Fingerprint;
+    use crate::media::negotiation::tests::{local, outgoing, track};
+
+    const JOIN: &str = include_str!("../../../tests/fixtures/sdp/chromium_join.sdp");
+
+    /// A browser's offer with so many receiving video sections.
+    fn offer(sections: usize) -> String {
+        let outline = Outline::of(JOIN).unwrap();
+        let video = outline
+            .sections()
+            .iter()
+            .find(|text| text.starts_with("m=video"));
+        let video = video.unwrap();
+        let mid = video
+            .lines()
+            .find(|line| line.starts_with("a=mid:"))
+            .unwrap();
+        let mids: Vec<String> = (0..sections).map(|n| format!("v{n}")).collect();
+        let head = JOIN[..JOIN.find("\r\nm=").unwrap() + 2].replace(
+            "BUNDLE 0 1 2 3 4 5 6",
+            &format!("BUNDLE {}", mids.join(" ")),
+        );
+        let named = mids
+            .iter()
+            .map(|name| video.replace(mid, &format!("a=mid:{name}")));
+        head + &named.collect::<String>()
+    }
+
+    fn news(connection: &Answering, text: &str) -> Vec<bool> {
+        let outline = Outline::of(text).unwrap();
+        let head = outline.head().unwrap();
+        let bundle = head.description.bundle.iter().map(String::as_str).collect();
+        let read = connection.read(&outline, &head, &bundle).unwrap();
+        read.iter()
+            .map(|read| matches!(read, Read::New(..)))
+            .collect()
+    }
+
+    #[test]
+    fn one_more_section_among_a_hundred_is_the_only_one_that_is_read() {
+        let mut connection = Answering::new(local());
+        connection.offer(&offer(100)).unwrap();
+        let more = offer(101).replace(" 2 IN IP4", " 3 IN IP4");
+        let news = news(&connection, &more);
+        assert_eq!(news.iter().filter(|new| **new).count(), 1);
+        assert!(news[100]);
+        let offered = connection.offer(&more).unwrap();
+        assert_eq!(offered, Offered::default());
+        assert_eq!(connection.sections(), 101);
+    }
+
+    #[test]
+    fn a_section_is_read_again_when_what_it_inherits_or_its_bundle_changed() {
+        let mut connection = Answering::new(local());
+        let first = offer(3);
+        connection.offer(&first).unwrap();
+        assert_eq!(news(&connection, &first), [false; 3]);
+        let loose = first.replacen("BUNDLE v0 v1 v2", "BUNDLE v0 v1", 1);
+        assert_eq!(news(&connection, &loose), [false, false, true]);
+        let inherited = first.replacen("a=group", "a=setup:active\r\na=group", 1);
+        assert_eq!(news(&connection, &inherited), [true; 3]);
+    }
+
+    #[test]
+    fn a_stream_stays_on_a_section_that_is_not_read_again() {
+        let mut connection = Answering::new(local());
+        connection.offer(&offer(3)).unwrap();
+        connection
+            .attach(MediaKind::Video, outgoing(1, 10))
+            .unwrap();
+        let (before, map) = connection.answer();
+        connection.offer(&offer(4)).unwrap();
+        let (after, same) = connection.answer();
+        assert_eq!(map, same);
+        assert_eq!(map.values().copied().collect::<Vec<_>>(), [track(1)]);
+        assert!(after.len() > before.len());
+    }
+
+    #[test]
+    fn a_restart_in_the_first_section_is_seen_although_the_others_are_known() {
+        let mut connection = Answering::new(local());
+        let first = offer(3);
+        connection.offer(&first).unwrap();
+        let ufrag = first
+            .lines()
+            .find(|line| line.starts_with("a=ice-ufrag:"))
+            .unwrap();
+        let again = first.replacen(ufrag, "a=ice-ufrag:fresh", 1);
+        let offered = connection.offer(&again).unwrap();
+        assert!(offered.restarted);
+        assert_eq!(offered.fingerprints, None::<Vec<Fingerprint>>);
     }
 }

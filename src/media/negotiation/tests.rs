@@ -27,7 +27,7 @@ fn entropy() -> Counting {
     Counting(std::sync::atomic::AtomicU8::new(1))
 }
 
-fn local() -> Local {
+pub(super) fn local() -> Local {
     let candidates = Arc::from(["127.0.0.1:7000".parse().unwrap()]);
     Local::new(
         TransportId(5),
@@ -41,11 +41,11 @@ fn answering() -> Answering {
     Answering::new(local())
 }
 
-fn track(number: u128) -> TrackId {
+pub(super) fn track(number: u128) -> TrackId {
     TrackId(uuid::Uuid::from_u128(number))
 }
 
-fn outgoing(number: u128, ssrc: u32) -> Outgoing {
+pub(super) fn outgoing(number: u128, ssrc: u32) -> Outgoing {
     Outgoing {
         track: track(number),
         stream: format!("PA_{number}|camera"),

@@ -10,11 +10,11 @@ mod write;
 
 use std::net::SocketAddr;
 
-pub use self::parse::parse;
+pub use self::parse::{Head, Outline, mids_are_unique, parse};
 use super::command::{Fingerprint, IceCredentials};
 
-/// Longest description read, bytes.
-pub const DESCRIPTION_BYTES_MAX: usize = 256 * 1024;
+/// Longest description read, bytes: a browser says some 7 kB about each video section, every time.
+pub const DESCRIPTION_BYTES_MAX: usize = 1024 * 1024;
 /// Most media sections read.
 pub const SECTIONS_MAX: usize = 256;
 /// Longest mid read, bytes (what an RTP header extension carries in its one-byte form).

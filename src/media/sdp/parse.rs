@@ -1,5 +1,8 @@
 //! The reader of session descriptions.
 
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use super::{
     DESCRIPTION_BYTES_MAX, Description, Direction, Extension, Format, LINE_BYTES_MAX, LIST_MAX,
     MID_BYTES_MAX, Rid, SECTIONS_MAX, SdpError, Section, SectionKind, Setup, TransportLines,
@@ -8,40 +11,105 @@ use crate::media::command::{Fingerprint, IceCredentials};
 
 /// Reads a description of at most [`DESCRIPTION_BYTES_MAX`] bytes; lines may end in LF alone.
 pub fn parse(text: &str) -> Result<Description, SdpError> {
-    if text.len() > DESCRIPTION_BYTES_MAX {
-        return Err(SdpError::TooLong);
-    }
-    let mut lines = text.lines().peekable();
-    let mut description = Description::default();
-    let mut session = Attributes::default();
-    if lines.next() != Some("v=0") {
-        return Err(SdpError::Malformed("v"));
-    }
-    while let Some(line) = lines.next_if(|line| !line.starts_with("m=")) {
-        session_line(line, &mut description, &mut session)?;
-    }
-    let mut ahead = lines.next();
-    while let Some(media) = ahead {
-        if description.sections.len() == SECTIONS_MAX {
+    let outline = Outline::of(text)?;
+    let head = outline.head()?;
+    let sections = outline
+        .sections()
+        .iter()
+        .map(|section| head.section(section));
+    let sections = sections.collect::<Result<Vec<Section>, SdpError>>()?;
+    mids_are_unique(sections.iter().map(|section| section.mid.as_str()))?;
+    Ok(Description {
+        sections,
+        ..head.description
+    })
+}
+
+/// A description cut at its media sections and not read any further: who has read a section before
+/// knows it by its digest and need not read it again.
+#[derive(Clone, Debug)]
+pub struct Outline<'a> {
+    head: &'a str,
+    sections: Vec<&'a str>,
+}
+
+impl<'a> Outline<'a> {
+    /// Cuts a text of at most [`DESCRIPTION_BYTES_MAX`] bytes and [`SECTIONS_MAX`] sections.
+    pub fn of(text: &'a str) -> Result<Self, SdpError> {
+        if text.len() > DESCRIPTION_BYTES_MAX {
             return Err(SdpError::TooLong);
         }
-        let (mut section, formats) = media_line(media)?;
-        let mut attributes = Attributes::default();
-        ahead = None;
-        for line in lines.by_ref() {
-            if line.starts_with("m=") {
-                ahead = Some(line);
-                break;
+        let mut starts = text.match_indices("\nm=").map(|(at, _)| at + 1);
+        let mut start = starts.next().unwrap_or(text.len());
+        let head = text.get(..start).unwrap_or(text);
+        let mut sections = Vec::new();
+        while start < text.len() {
+            if sections.len() == SECTIONS_MAX {
+                return Err(SdpError::TooLong);
             }
+            let end = starts.next().unwrap_or(text.len());
+            sections.extend(text.get(start..end));
+            start = end;
+        }
+        Ok(Self { head, sections })
+    }
+
+    /// The texts of the media sections.
+    pub fn sections(&self) -> &[&'a str] {
+        &self.sections
+    }
+
+    /// Reads the session part.
+    pub fn head(&self) -> Result<Head, SdpError> {
+        let mut lines = self.head.lines();
+        if lines.next() != Some("v=0") {
+            return Err(SdpError::Malformed("v"));
+        }
+        let mut head = Head::default();
+        for line in lines {
+            session_line(line, &mut head.description, &mut head.inherited)?;
+        }
+        Ok(head)
+    }
+
+    /// One number for each section's text with all that it inherits. Equal numbers mean equal texts
+    /// as far as a client does not deceive itself on purpose.
+    pub fn digests(&self) -> impl Iterator<Item = u64> + '_ {
+        let mut inherited = DefaultHasher::new();
+        let attributes = self.head.lines().filter(|line| line.starts_with("a="));
+        for line in attributes.filter(|line| !line.starts_with("a=group:")) {
+            line.hash(&mut inherited);
+        }
+        self.sections.iter().map(move |section| {
+            let mut digest = inherited.clone();
+            section.hash(&mut digest);
+            digest.finish()
+        })
+    }
+}
+
+/// The session part of a description.
+#[derive(Default)]
+pub struct Head {
+    /// All but the sections.
+    pub description: Description,
+    inherited: Attributes,
+}
+
+impl Head {
+    /// Reads the text of a media section.
+    pub fn section(&self, text: &str) -> Result<Section, SdpError> {
+        let mut lines = text.lines();
+        let (mut section, formats) = media_line(lines.next().unwrap_or_default())?;
+        let mut attributes = Attributes::default();
+        for line in lines {
             if let Some(attribute) = attribute(line)? {
                 section_attribute(attribute, &mut section, &mut attributes)?;
             }
         }
-        attributes.finish(&session, &formats, &mut section)?;
-        description.sections.push(section);
+        attributes.finish(&self.inherited, &formats, &mut section)?;
+        Ok(section)
     }
-    mids_are_unique(&description)?;
-    Ok(description)
 }
 
 /// Attributes that are put together only when their section (or the session part) is over.
@@ -410,14 +478,11 @@ fn ssrc(value: &str, section: &mut Section, attributes: &mut Attributes) -> Resu
     Ok(())
 }
 
-fn mids_are_unique(description: &Description) -> Result<(), SdpError> {
-    let mut seen = std::collections::BTreeSet::new();
-    for section in description
-        .sections
-        .iter()
-        .filter(|section| !section.mid.is_empty())
-    {
-        if !seen.insert(section.mid.as_str()) {
+/// A name stands for one section; the empty one is none.
+pub fn mids_are_unique<'a>(mids: impl Iterator<Item = &'a str>) -> Result<(), SdpError> {
+    let mut seen = BTreeSet::new();
+    for mid in mids.filter(|mid| !mid.is_empty()) {
+        if !seen.insert(mid) {
             return Err(SdpError::Unsupported("two sections of one mid"));
         }
     }
