@@ -6,6 +6,7 @@
 //! ordinary tasks, knows participants, tracks and session descriptions, and drives the packet half
 //! by commands.
 
+pub mod bandwidth;
 pub mod batch;
 pub mod codec;
 pub mod command;

@@ -1,0 +1,209 @@
+//! How much a client can be sent: an estimate from its transport-wide feedback (congestion control
+//! as in draft-ietf-rmcat-gcc-02), as a component that does no I/O.
+//!
+//! Call [`Estimator::sent`] for each packet, [`Estimator::feedback`] for each feedback, and ask
+//! [`Estimator::target`] what fits. Delay tells first that a queue grows, loss that it overflows, and
+//! short probes that more would fit than is sent.
+
+mod delay;
+pub mod feedback;
+mod loss;
+mod probe;
+mod rate;
+mod sent;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use self::delay::{DelayTrend, Usage};
+use self::feedback::{Feedback, TICK_MICROS};
+use self::loss::LossRate;
+use self::probe::Prober;
+use self::rate::DelayRate;
+use self::sent::SentLog;
+
+/// The estimate before anything is known, bit/s: a small picture of each of some people.
+pub const FIRST_BPS: u64 = 1_200_000;
+
+/// Least estimate, bit/s: enough to ask again.
+pub const TARGET_BPS_MIN: u64 = 30_000;
+/// Largest estimate, bit/s.
+pub const TARGET_BPS_MAX: u64 = 100_000_000;
+
+/// A probe aims at so many times the present estimate, at most.
+const PROBE_FACTOR: f64 = 3.0;
+
+/// How long arrivals are counted for one reading of their rate, microseconds, and the weight of a
+/// new reading.
+const ARRIVED_MICROS: i64 = 150_000;
+const ARRIVED_WEIGHT: f64 = 0.6;
+
+/// Feedback that must have come before the estimate is trusted enough to hold streams back.
+const FEEDBACKS_MIN: u32 = 4;
+
+/// A cut is followed by so long a time in which no probe is sent, microseconds.
+const QUIET_AFTER_CUT: u64 = 2_000_000;
+
+/// See the module.
+pub struct Estimator {
+    origin: Instant,
+    log: SentLog,
+    trend: DelayTrend,
+    by_delay: DelayRate,
+    by_loss: LossRate,
+    prober: Prober,
+    arrived: ArrivedRate,
+    reference: Option<i64>,
+    feedback_at: Option<u64>,
+    feedbacks: u32,
+    cut_at: Option<u64>,
+    trip: f64,
+}
+
+/// The rate at which the client gets what we send, by its own clock.
+#[derive(Clone, Copy, Debug, Default)]
+struct ArrivedRate {
+    since: Option<i64>,
+    bytes: u64,
+    bps: Option<f64>,
+}
+
+impl Estimator {
+    /// An estimator that knows nothing.
+    pub fn new(origin: Instant) -> Self {
+        Self {
+            origin,
+            log: SentLog::default(),
+            trend: DelayTrend::default(),
+            by_delay: DelayRate::new(FIRST_BPS as f64),
+            by_loss: LossRate::default(),
+            prober: Prober::default(),
+            arrived: ArrivedRate::default(),
+            reference: None,
+            feedback_at: None,
+            feedbacks: 0,
+            cut_at: None,
+            trip: 0.1,
+        }
+    }
+
+    /// What fits, bit/s.
+    pub fn target(&self) -> u64 {
+        let delay = self.by_delay.target();
+        let target = self.by_loss.limit().map_or(delay, |limit| limit.min(delay));
+        (target as u64).clamp(TARGET_BPS_MIN, TARGET_BPS_MAX)
+    }
+
+    /// Enough is known to hold streams back for it.
+    pub fn is_settled(&self) -> bool {
+        self.feedbacks >= FEEDBACKS_MIN
+    }
+
+    /// Notes a packet about to be sent; its transport-wide number.
+    pub fn sent(&mut self, now: Instant, bytes: usize) -> u16 {
+        let (now, bytes) = (self.micros(now), bytes.min(usize::from(u16::MAX)) as u16);
+        let probe = self.prober.sent(now, bytes);
+        self.log.push(now, bytes, probe)
+    }
+
+    /// Takes a feedback in. Nothing that a client can say makes this keep more than it has.
+    pub fn feedback(&mut self, now: Instant, feedback: &Feedback<'_>, trip: Option<Duration>) {
+        let now = self.micros(now);
+        self.trip = trip.map_or(self.trip, |trip| trip.as_secs_f64().clamp(0.0, 2.0));
+        let reference = feedback.reference_ticks(self.reference);
+        self.reference = Some(reference);
+        let (mut told, mut lost) = (0, 0);
+        for (number, arrival) in feedback.packets() {
+            match arrival {
+                None => {
+                    let news = self.log.missed(number);
+                    told += u32::from(news);
+                    lost += u32::from(news);
+                }
+                Some(ticks) => {
+                    let Some(sent) = self.log.came(now, number) else {
+                        continue;
+                    };
+                    told += u32::from(!sent.was_lost);
+                    let came = (reference + ticks) * TICK_MICROS;
+                    self.trend.packet(sent.at.cast_signed(), came);
+                    self.arrived.take(came, sent.bytes);
+                    if sent.probe != 0 {
+                        self.prober.came(sent.probe, sent.at, came, sent.bytes);
+                    }
+                }
+            }
+        }
+        if told > 0 {
+            self.decide(now, lost, told);
+        }
+    }
+
+    /// Asks for a probe, because `wanted` bit/s would be of use.
+    pub fn probe(&mut self, now: Instant, wanted: u64) {
+        let now = self.micros(now);
+        let quiet = self.cut_at.is_some_and(|at| now < at + QUIET_AFTER_CUT);
+        let target = self.target() as f64;
+        if !quiet && self.trend.usage() != Usage::Over && wanted as f64 > target {
+            let rate = (wanted as f64 * 1.1).min(PROBE_FACTOR * target);
+            self.prober.begin(now, rate);
+        }
+    }
+
+    /// Bytes of padding that a probe wants sent now; 0 when none is under way.
+    pub fn padding_wanted(&self, now: Instant) -> u32 {
+        self.prober.wanted(self.micros(now))
+    }
+
+    /// A probe is being sent: [`Self::padding_wanted`] should be asked every few milliseconds.
+    pub fn is_probing(&self) -> bool {
+        self.prober.is_sending()
+    }
+
+    /// Share of packets lost lately, 0 to 1.
+    pub fn loss(&self) -> f64 {
+        self.by_loss.ratio()
+    }
+
+    fn decide(&mut self, now: u64, lost: u32, told: u32) {
+        let before = self.feedback_at.replace(now);
+        let seconds = before.map_or(0.0, |before| now.saturating_sub(before) as f64 / 1e6);
+        self.feedbacks = self.feedbacks.saturating_add(1);
+        let usage = self.trend.usage();
+        let mut cut = self
+            .by_delay
+            .update(seconds, usage, self.arrived.bps, self.trip);
+        let target = self.by_delay.target();
+        cut |= self.by_loss.update(seconds, lost, told, target, self.trip);
+        if cut {
+            self.cut_at = Some(now);
+            self.prober.give_up(now);
+        }
+        if let Some(rate) = self.prober.verdict(now)
+            && usage != Usage::Over
+        {
+            self.by_delay.proven(rate);
+            self.by_loss.proven(rate);
+        }
+    }
+
+    fn micros(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.origin).as_micros() as u64
+    }
+}
+
+impl ArrivedRate {
+    fn take(&mut self, came: i64, bytes: u16) {
+        let since = *self.since.get_or_insert(came);
+        let passed = came - since;
+        if passed >= ARRIVED_MICROS {
+            let reading = 8e6 * self.bytes as f64 / passed as f64;
+            self.bps = Some(self.bps.map_or(reading, |before| {
+                before + ARRIVED_WEIGHT * (reading - before)
+            }));
+            (self.since, self.bytes) = (Some(came), 0);
+        }
+        self.bytes += u64::from(bytes);
+    }
+}
