@@ -24,6 +24,7 @@ use mingtang::media::command::{
     TransportConfig,
 };
 use mingtang::media::negotiation::{Answering, Local, Offering, Outgoing, encodings};
+use mingtang::media::remote::Remote;
 use mingtang::media::rtp::Header;
 use mingtang::media::shard::{Shard, ShardConfig, ShardLimits};
 use mingtang::media::signal::Request;
@@ -90,8 +91,8 @@ fn credentials() -> IceCredentials {
     }
 }
 
-fn address(number: u8) -> SocketAddr {
-    SocketAddr::from(([192, 0, 2, number], 40_000))
+fn address(number: u8) -> Remote {
+    Remote::Udp(SocketAddr::from(([192, 0, 2, number], 40_000)))
 }
 
 fn stun(input: &[u8]) -> bool {
@@ -253,7 +254,7 @@ impl Entropy for Ones {
 }
 
 fn local() -> Local {
-    let candidates = Arc::from([address(1)]);
+    let candidates = Arc::from([address(1).address()]);
     Local::new(TransportId(1), Fingerprint([7; 32]), candidates, &Ones)
 }
 

@@ -1,10 +1,16 @@
-//! What is to be sent, as pure memory: one arena and up to 64 messages, each a run of datagrams of
-//! one destination that the kernel cuts (generic segmentation offload).
+//! What is to be sent, as pure memory: one arena, up to 64 messages, each a run of datagrams of
+//! one destination that the kernel cuts (generic segmentation offload), and frames for TCP
+//! connections.
 
 use std::net::SocketAddr;
 
+use super::remote::{Connection, Remote};
+
 /// Messages in one batch.
 pub const MESSAGES_MAX: usize = 64;
+
+/// Frames for TCP connections in one batch.
+pub const FRAMES_MAX: usize = 256;
 
 /// Bytes in one batch.
 pub const ARENA_BYTES: usize = 256 * 1024;
@@ -30,11 +36,21 @@ pub struct Message {
     pub segments: usize,
 }
 
+/// One datagram for a TCP connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Where to.
+    pub connection: Connection,
+    start: usize,
+    len: usize,
+}
+
 /// A batch under construction; see the module.
 pub struct SendBatch {
     arena: Box<[u8]>,
     used: usize,
     messages: Vec<Message>,
+    frames: Vec<Frame>,
     run_max: usize,
 }
 
@@ -44,6 +60,7 @@ impl Default for SendBatch {
             arena: vec![0; ARENA_BYTES].into_boxed_slice(),
             used: 0,
             messages: Vec::with_capacity(MESSAGES_MAX),
+            frames: Vec::with_capacity(FRAMES_MAX),
             run_max: RUN_SEGMENTS_MAX,
         }
     }
@@ -57,16 +74,27 @@ impl SendBatch {
 
     /// Room for one datagram of at most `bytes`; `None` when the batch must be sent first.
     pub fn room(&mut self, bytes: usize) -> Option<&mut [u8]> {
-        if self.messages.len() == MESSAGES_MAX {
+        if self.messages.len() == MESSAGES_MAX || self.frames.len() == FRAMES_MAX {
             return None;
         }
         self.arena.get_mut(self.used..self.used + bytes)
     }
 
     /// Takes the first `len` bytes of the room given last as a datagram.
-    pub fn commit(&mut self, destination: SocketAddr, len: usize) {
+    pub fn commit(&mut self, destination: Remote, len: usize) {
         let start = self.used;
         self.used += len;
+        let destination = match destination {
+            Remote::Udp(address) => address,
+            Remote::Tcp(connection) => {
+                self.frames.push(Frame {
+                    connection,
+                    start,
+                    len,
+                });
+                return;
+            }
+        };
         if let Some(run) = self.messages.last_mut()
             && run.destination == destination
             && run.segments < self.run_max
@@ -88,7 +116,7 @@ impl SendBatch {
     }
 
     /// Adds a whole datagram; false when the batch must be sent first.
-    pub fn push(&mut self, destination: SocketAddr, datagram: &[u8]) -> bool {
+    pub fn push(&mut self, destination: Remote, datagram: &[u8]) -> bool {
         let Some(room) = self.room(datagram.len()) else {
             return false;
         };
@@ -97,7 +125,7 @@ impl SendBatch {
         true
     }
 
-    /// What is to be sent, in order.
+    /// What is to be sent by UDP, in order.
     pub fn messages(&self) -> &[Message] {
         &self.messages
     }
@@ -107,18 +135,29 @@ impl SendBatch {
         &self.arena[message.start..message.start + message.len]
     }
 
-    /// Every datagram with its destination, as the network will see them.
-    pub fn datagrams(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
-        self.messages.iter().flat_map(|message| {
-            let bytes = self.bytes(message).chunks(message.segment.max(1));
-            bytes.map(|datagram| (message.destination, datagram))
+    /// What is to be sent by TCP, in order.
+    pub fn frames(&self) -> impl Iterator<Item = (Connection, &[u8])> {
+        self.frames.iter().map(|frame| {
+            let bytes = &self.arena[frame.start..frame.start + frame.len];
+            (frame.connection, bytes)
         })
+    }
+
+    /// Every datagram with its destination, as the network will see them; UDP first.
+    pub fn datagrams(&self) -> impl Iterator<Item = (Remote, &[u8])> {
+        let datagrams = self.messages.iter().flat_map(|message| {
+            let bytes = self.bytes(message).chunks(message.segment.max(1));
+            bytes.map(|datagram| (Remote::Udp(message.destination), datagram))
+        });
+        let frames = self.frames();
+        datagrams.chain(frames.map(|(connection, bytes)| (Remote::Tcp(connection), bytes)))
     }
 
     /// Empties the batch.
     pub fn clear(&mut self) {
         self.used = 0;
         self.messages.clear();
+        self.frames.clear();
     }
 }
 
@@ -127,8 +166,15 @@ mod tests {
     use super::*;
     use crate::media::sample::Chance;
 
-    fn to(port: u16) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], port))
+    fn to(port: u16) -> Remote {
+        Remote::Udp(SocketAddr::from(([127, 0, 0, 1], port)))
+    }
+
+    fn by_tcp(number: u64) -> Remote {
+        Remote::Tcp(Connection {
+            number,
+            client: to(number as u16).address(),
+        })
     }
 
     fn runs(sizes: &[usize]) -> Vec<(usize, usize)> {
@@ -165,6 +211,25 @@ mod tests {
             assert!(batch.push(to(port), &[0; 10]));
         }
         assert_eq!(batch.messages().len(), 3);
+    }
+
+    #[test]
+    fn frames_stand_beside_runs_and_do_not_cut_them() {
+        let mut batch = SendBatch::default();
+        for n in 0..6_u8 {
+            let to = if n % 2 == 0 { to(1) } else { by_tcp(1) };
+            assert!(batch.push(to, &[n; 10]));
+        }
+        assert_eq!(batch.messages().len(), 3);
+        let frames: Vec<_> = batch
+            .frames()
+            .map(|(to, bytes)| (to.number, bytes[0]))
+            .collect();
+        assert_eq!(frames, [(1, 1), (1, 3), (1, 5)]);
+        let more = (0..1_000).take_while(|_| batch.push(by_tcp(2), &[0; 10]));
+        assert_eq!(more.count() + 3, FRAMES_MAX);
+        batch.clear();
+        assert_eq!(batch.datagrams().count(), 0);
     }
 
     #[test]

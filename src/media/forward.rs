@@ -2,11 +2,11 @@
 //! the thread has room to send.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
 
 use super::batch::SendBatch;
 use super::command::LegConfig;
 use super::leg::{LEG_OVERHEAD_BYTES, Leg};
+use super::remote::Remote;
 use super::slab::Slab;
 use super::source::Source;
 use super::transport::srtp::Sealer;
@@ -136,7 +136,7 @@ impl Forwarding {
     }
 
     /// Lets a leg's packets flow.
-    pub fn open_leg(&mut self, id: LegId, to: SocketAddr, sealer: impl Fn(u32) -> Option<Sealer>) {
+    pub fn open_leg(&mut self, id: LegId, to: Remote, sealer: impl Fn(u32) -> Option<Sealer>) {
         if let Some((source, place)) = self.leg_mut(id) {
             source.legs[place].open(to, sealer);
             source.choose_encoding(place);
@@ -144,7 +144,7 @@ impl Forwarding {
     }
 
     /// A leg's client is reached elsewhere.
-    pub fn move_leg(&mut self, id: LegId, to: SocketAddr) {
+    pub fn move_leg(&mut self, id: LegId, to: Remote) {
         if let Some((source, place)) = self.leg_mut(id) {
             source.legs[place].move_to(to);
         }

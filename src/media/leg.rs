@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::command::{LegConfig, MediaKind};
+use super::remote::Remote;
 use super::report::media_time;
 use super::rewrite::{Format, Formats, Head, Pictures, Span, write};
 use super::ring::Packet;
@@ -49,7 +50,7 @@ pub struct Leg {
     id: LegId,
     transport: usize,
     kind: MediaKind,
-    destination: SocketAddr,
+    destination: Remote,
     sealer: Option<Sealer>,
     formats: Formats,
     span: Option<Span>,
@@ -90,7 +91,7 @@ impl Leg {
             id: config.leg,
             transport,
             kind,
-            destination: SocketAddr::from(([0, 0, 0, 0], 0)),
+            destination: Remote::Udp(SocketAddr::from(([0, 0, 0, 0], 0))),
             sealer: None,
             formats: Formats::new(&config.codecs),
             span: None,
@@ -114,7 +115,7 @@ impl Leg {
     }
 
     /// Lets packets flow: the client is connected. `sealer` makes one for an SSRC.
-    pub fn open(&mut self, to: SocketAddr, sealer: impl Fn(u32) -> Option<Sealer>) {
+    pub fn open(&mut self, to: Remote, sealer: impl Fn(u32) -> Option<Sealer>) {
         self.destination = to;
         self.sealer = sealer(self.ssrc);
         if let Some(repair) = &mut self.repair {
@@ -123,7 +124,7 @@ impl Leg {
     }
 
     /// The client is reached elsewhere now.
-    pub fn move_to(&mut self, to: SocketAddr) {
+    pub fn move_to(&mut self, to: Remote) {
         self.destination = to;
     }
 
@@ -138,7 +139,7 @@ impl Leg {
     }
 
     /// Where packets go.
-    pub fn destination(&self) -> SocketAddr {
+    pub fn destination(&self) -> Remote {
         self.destination
     }
 

@@ -18,6 +18,7 @@ pub mod nack;
 pub mod negotiation;
 pub mod outbox;
 pub mod peer;
+pub mod remote;
 pub mod report;
 pub mod rewrite;
 pub mod ring;

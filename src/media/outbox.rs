@@ -1,8 +1,7 @@
 //! Control datagrams (STUN, DTLS, RTCP) that wait for a batch; the memory is used again.
 
-use std::net::SocketAddr;
-
 use super::batch::SendBatch;
+use super::remote::Remote;
 
 /// Bytes that may wait; more are dropped, and the protocols ask again.
 const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -11,14 +10,14 @@ const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
 #[derive(Default)]
 pub struct Outbox {
     bytes: Vec<u8>,
-    waiting: Vec<(SocketAddr, usize)>,
+    waiting: Vec<(Remote, usize)>,
     sent: usize,
     sent_bytes: usize,
 }
 
 impl Outbox {
     /// Queues a datagram.
-    pub fn push(&mut self, to: SocketAddr, datagram: &[u8]) {
+    pub fn push(&mut self, to: Remote, datagram: &[u8]) {
         self.write(to, |bytes| {
             bytes.extend_from_slice(datagram);
             Some(datagram.len())
@@ -26,7 +25,7 @@ impl Outbox {
     }
 
     /// Queues the datagram that `write` appends to the given bytes, unless it tells `None`.
-    pub fn write(&mut self, to: SocketAddr, write: impl FnOnce(&mut Vec<u8>) -> Option<usize>) {
+    pub fn write(&mut self, to: Remote, write: impl FnOnce(&mut Vec<u8>) -> Option<usize>) {
         let start = self.bytes.len();
         if start >= OUTBOX_BYTES_MAX {
             return;
@@ -61,20 +60,26 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
+
+    fn to(port: u16) -> Remote {
+        Remote::Udp(SocketAddr::from(([127, 0, 0, 1], port)))
+    }
 
     #[test]
     fn everything_leaves_in_order_over_several_batches() {
         let mut outbox = Outbox::default();
         for n in 0..500_u16 {
-            outbox.push(SocketAddr::from(([127, 0, 0, 1], n)), &n.to_be_bytes());
-            outbox.write(SocketAddr::from(([127, 0, 0, 1], n)), |_| None);
+            outbox.push(to(n), &n.to_be_bytes());
+            outbox.write(to(n), |_| None);
         }
         let (mut batch, mut came) = (SendBatch::default(), Vec::new());
         let mut more = true;
         while more {
             more = outbox.fill(&mut batch);
-            came.extend(batch.datagrams().map(|(to, _)| to.port()));
+            came.extend(batch.datagrams().map(|(to, _)| to.address().port()));
             batch.clear();
         }
         assert_eq!(came, (0..500).collect::<Vec<_>>());
@@ -85,7 +90,7 @@ mod tests {
     fn a_client_that_floods_us_cannot_make_the_outbox_grow() {
         let mut outbox = Outbox::default();
         for _ in 0..10_000 {
-            outbox.push(SocketAddr::from(([127, 0, 0, 1], 1)), &[0; 1_200]);
+            outbox.push(to(1), &[0; 1_200]);
         }
         assert!(outbox.bytes.len() < OUTBOX_BYTES_MAX + 1_200);
     }

@@ -15,6 +15,7 @@ use super::udp::{BatchSocket, RECEIVE_MAX, bind};
 use crate::hub::media::{MediaReceiver, MediaSender, media_queue};
 use crate::media::batch::SendBatch;
 use crate::media::command::{Event, Fingerprint};
+use crate::media::remote::Remote;
 use crate::media::shard::{Shard, ShardConfig, ShardLimits};
 use crate::media::transport::Identity;
 
@@ -151,7 +152,7 @@ impl MediaThread {
         let datagrams = self.socket.receive();
         for place in 0..datagrams {
             if let Some((from, datagram)) = self.socket.datagram(place) {
-                self.shard.handle_datagram(now, from, datagram);
+                self.shard.handle_datagram(now, Remote::Udp(from), datagram);
             }
         }
         self.shard.handle_timeout(now);

@@ -352,6 +352,7 @@ fn option(fd: RawFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::remote::Remote;
     use std::time::Duration;
 
     fn receiver(address: &str) -> (UdpSocket, SocketAddr) {
@@ -369,7 +370,7 @@ mod tests {
 
     fn sent(socket: &mut BatchSocket, batch: &mut SendBatch, to: SocketAddr, sizes: &[usize]) {
         for (n, size) in sizes.iter().enumerate() {
-            assert!(batch.push(to, &vec![n as u8; *size]));
+            assert!(batch.push(Remote::Udp(to), &vec![n as u8; *size]));
         }
         socket.send(batch);
         assert!(batch.messages().is_empty());
@@ -400,7 +401,7 @@ mod tests {
         let mut batch = SendBatch::default();
         let sizes = [600, 600, 100];
         for (n, size) in sizes.iter().enumerate() {
-            assert!(batch.push(to, &vec![n as u8; *size]));
+            assert!(batch.push(Remote::Udp(to), &vec![n as u8; *size]));
         }
         let run = batch.messages()[0];
         socket.send_cut(&batch, &run);
@@ -409,7 +410,7 @@ mod tests {
         batch.clear();
         sent(&mut socket, &mut batch, to, &[50]);
         came(&receiver, &[50]);
-        assert!(batch.push(to, &[1]) && batch.push(to, &[1]));
+        assert!(batch.push(Remote::Udp(to), &[1]) && batch.push(Remote::Udp(to), &[1]));
         assert_eq!(batch.messages().len(), 2);
     }
 
@@ -450,8 +451,8 @@ mod tests {
         let (receiver, to) = receiver("127.0.0.1:0");
         let mut socket = socket("127.0.0.1:0");
         let mut batch = SendBatch::default();
-        assert!(batch.push("[::1]:9".parse().unwrap(), &[1]));
-        assert!(batch.push(to, &[0; 30]));
+        assert!(batch.push(Remote::Udp("[::1]:9".parse().unwrap()), &[1]));
+        assert!(batch.push(Remote::Udp(to), &[0; 30]));
         socket.send(&mut batch);
         assert_eq!(socket.dropped(), 1);
         came(&receiver, &[30]);

@@ -1,6 +1,7 @@
 //! One publisher, some subscribers with real encryption, no network.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -98,7 +99,7 @@ impl Stage {
         self.forwarding
             .add_leg(&Self::leg_config(leg, repair), 0)
             .unwrap();
-        let to = SocketAddr::from(([127, 0, 0, 1], 10_000 + leg as u16));
+        let to = Remote::Udp(SocketAddr::from(([127, 0, 0, 1], 10_000 + leg as u16)));
         self.forwarding
             .open_leg(LegId(leg), to, |ssrc| ours.sealer(ssrc));
         self.ends.insert(leg, (ours, theirs));
@@ -140,8 +141,9 @@ impl Stage {
         loop {
             let more = self.forwarding.fill(&mut batch);
             for (to, datagram) in batch.datagrams() {
-                let leg = u64::from(to.port() - 10_000);
-                self.raw.push((to.port(), datagram.to_vec()));
+                let port = to.address().port();
+                let leg = u64::from(port - 10_000);
+                self.raw.push((port, datagram.to_vec()));
                 let mut packet = datagram.to_vec();
                 let client = &mut self.ends.get_mut(&leg).unwrap().1;
                 let len = client.open_rtp(&mut packet).expect("authentic and new");
@@ -460,7 +462,7 @@ fn trap_8_a_burst_to_one_subscriber_is_one_run_and_fan_out_goes_on_where_a_batch
         more = stage.forwarding.fill(&mut batch);
         assert!(batch.messages().iter().filter(|m| m.segments == 8).count() > 20);
         for (to, _) in batch.datagrams() {
-            *by_port.entry(to.port()).or_default() += 1;
+            *by_port.entry(to.address().port()).or_default() += 1;
         }
         batch.clear();
     }
@@ -472,12 +474,12 @@ fn trap_8_a_burst_to_one_subscriber_is_one_run_and_fan_out_goes_on_where_a_batch
 fn an_address_change_reaches_the_leg() {
     let mut stage = Stage::new(MediaKind::Audio, 1);
     stage.subscribe(1, false);
-    let to = SocketAddr::from(([127, 0, 0, 2], 10_001));
+    let to = Remote::Udp(SocketAddr::from(([127, 0, 0, 2], 10_001)));
     stage.forwarding.move_leg(LegId(1), to);
     stage.publish(1, 0, &[1]);
     let mut batch = SendBatch::default();
     stage.forwarding.fill(&mut batch);
-    assert_eq!(batch.messages()[0].destination, to);
+    assert_eq!(batch.datagrams().next().unwrap().0, to);
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! What clients send: connectivity checks, DTLS, media and its feedback.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::Shard;
 use crate::media::command::{Event, MediaKind};
 use crate::media::peer::Peer;
+use crate::media::remote::Remote;
 use crate::media::report::round_trip;
 use crate::media::rtcp::{Item, ReportBlock, SenderInfo, items, nacked};
 use crate::media::rtp::{Header, read_u16};
@@ -13,7 +13,7 @@ use crate::media::source::{Received, Source};
 use crate::media::transport::{Binding, ParsedBinding};
 
 impl Shard {
-    pub(super) fn handle_stun(&mut self, now: Instant, from: SocketAddr, packet: &[u8]) {
+    pub(super) fn handle_stun(&mut self, now: Instant, from: Remote, packet: &[u8]) {
         let Some(request) = ParsedBinding::parse(packet) else {
             return;
         };
@@ -34,7 +34,7 @@ impl Shard {
         self.after_transport(now, place);
     }
 
-    pub(super) fn handle_dtls(&mut self, now: Instant, from: SocketAddr, packet: &[u8]) {
+    pub(super) fn handle_dtls(&mut self, now: Instant, from: Remote, packet: &[u8]) {
         let place = self.by_address.get(&from).copied();
         if let Some(place) = place
             && let Some(peer) = self.peers.get_mut(place)
@@ -44,7 +44,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn handle_rtp(&mut self, now: Instant, from: SocketAddr, packet: &mut [u8]) {
+    pub(super) fn handle_rtp(&mut self, now: Instant, from: Remote, packet: &mut [u8]) {
         let Some(&place) = self.by_address.get(&from) else {
             return;
         };
@@ -113,7 +113,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn handle_rtcp(&mut self, now: Instant, from: SocketAddr, packet: &mut [u8]) {
+    pub(super) fn handle_rtcp(&mut self, now: Instant, from: Remote, packet: &mut [u8]) {
         let Some(&place) = self.by_address.get(&from) else {
             return;
         };

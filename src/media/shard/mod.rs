@@ -10,7 +10,6 @@ mod inbound;
 mod tests;
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +20,7 @@ use super::forward::Forwarding;
 use super::leg::{Leg, LegCounts};
 use super::outbox::Outbox;
 use super::peer::{Peer, Route};
+use super::remote::Remote;
 use super::report::NtpClock;
 use super::slab::Slab;
 use super::source::Source;
@@ -72,7 +72,7 @@ pub struct Shard {
     peers: Slab<Peer>,
     by_transport: HashMap<TransportId, usize>,
     by_ufrag: HashMap<String, usize>,
-    by_address: HashMap<SocketAddr, usize>,
+    by_address: HashMap<Remote, usize>,
     forwarding: Forwarding,
     outbox: Outbox,
     events: VecDeque<Event>,
@@ -148,7 +148,7 @@ impl Shard {
     }
 
     /// Takes a datagram; its bytes are undefined afterwards.
-    pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &mut [u8]) {
+    pub fn handle_datagram(&mut self, now: Instant, from: Remote, datagram: &mut [u8]) {
         match classify(datagram) {
             Some(Packet::Rtp(packet)) => self.handle_rtp(now, from, packet),
             Some(Packet::Rtcp(packet)) => self.handle_rtcp(now, from, packet),
@@ -441,7 +441,7 @@ impl Shard {
         self.peers.remove(place);
     }
 
-    fn forget_address(&mut self, address: SocketAddr, place: usize) {
+    fn forget_address(&mut self, address: Remote, place: usize) {
         if self.by_address.get(&address) == Some(&place) {
             self.by_address.remove(&address);
         }

@@ -1,7 +1,6 @@
 //! The server's half of ICE: a lite agent that answers connectivity checks (RFC 8445 section 7.3)
 //! and learns the client's addresses from them, and from nothing else.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,6 +14,7 @@ use rtc::stun::uattrs::UnknownAttributes;
 use rtc::stun::xoraddr::XorMappedAddress;
 
 use crate::media::command::IceCredentials;
+use crate::media::remote::Remote;
 
 /// Bytes before the first attribute (RFC 8489 section 5).
 pub const STUN_HEADER_BYTES: usize = 20;
@@ -185,7 +185,7 @@ pub struct Checked {
     /// The address to send to is another one now.
     pub moved: bool,
     /// An address that had to make room.
-    pub forgotten: Option<SocketAddr>,
+    pub forgotten: Option<Remote>,
 }
 
 /// The lite agent of one transport: our credentials and the client's verified addresses.
@@ -194,13 +194,13 @@ pub struct Agent {
     /// Credentials before a restart whose successors nobody has used yet.
     previous: Option<IceCredentials>,
     addresses: Vec<Verified>,
-    send_to: Option<SocketAddr>,
+    send_to: Option<Remote>,
     nominated: bool,
 }
 
 #[derive(Clone, Copy)]
 struct Verified {
-    address: SocketAddr,
+    address: Remote,
     checked: Instant,
 }
 
@@ -230,23 +230,23 @@ impl Agent {
     }
 
     /// Where to send: nominated, or else first verified; `None` before the first verified request.
-    pub fn send_address(&self) -> Option<SocketAddr> {
+    pub fn send_address(&self) -> Option<Remote> {
         self.send_to
     }
 
     /// All verified addresses, at most [`ADDRESSES_MAX`].
-    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+    pub fn addresses(&self) -> impl Iterator<Item = Remote> {
         self.addresses.iter().map(|verified| verified.address)
     }
 
     /// Whether a request from this address was verified and not forgotten since.
-    pub fn is_verified(&self, address: SocketAddr) -> bool {
+    pub fn is_verified(&self, address: Remote) -> bool {
         self.addresses().any(|known| known == address)
     }
 
     /// Before any nomination the client's DTLS shows the path that it has chosen. True when the
     /// address to send to moved.
-    pub fn follow_dtls(&mut self, from: SocketAddr) -> bool {
+    pub fn follow_dtls(&mut self, from: Remote) -> bool {
         !self.nominated && self.is_verified(from) && self.move_to(from)
     }
 
@@ -254,7 +254,7 @@ impl Agent {
     pub fn handle(
         &mut self,
         now: Instant,
-        from: SocketAddr,
+        from: Remote,
         request: &ParsedBinding<'_>,
         crypto: &dyn RTCCrypto,
     ) -> Checked {
@@ -289,7 +289,7 @@ impl Agent {
     }
 
     /// Forgets addresses without a check for [`ADDRESS_LIFETIME`], but never the one we send to.
-    pub fn expire(&mut self, now: Instant) -> Vec<SocketAddr> {
+    pub fn expire(&mut self, now: Instant) -> Vec<Remote> {
         let send_to = self.send_to;
         let mut forgotten = Vec::new();
         self.addresses.retain(|verified| {
@@ -328,7 +328,7 @@ impl Agent {
         authentic.then(|| previous.pwd.clone())
     }
 
-    fn learn(&mut self, now: Instant, from: SocketAddr) -> (bool, Option<SocketAddr>) {
+    fn learn(&mut self, now: Instant, from: Remote) -> (bool, Option<Remote>) {
         if let Some(known) = self.addresses.iter_mut().find(|v| v.address == from) {
             known.checked = now;
             return (false, None);
@@ -341,7 +341,7 @@ impl Agent {
         (true, forgotten.flatten())
     }
 
-    fn make_room(&mut self) -> Option<SocketAddr> {
+    fn make_room(&mut self) -> Option<Remote> {
         let (at, _) = self
             .addresses
             .iter()
@@ -351,21 +351,21 @@ impl Agent {
         Some(self.addresses.remove(at).address)
     }
 
-    fn move_to(&mut self, to: SocketAddr) -> bool {
+    fn move_to(&mut self, to: Remote) -> bool {
         self.send_to.replace(to) != Some(to)
     }
 }
 
 fn success(
     request: &ParsedBinding<'_>,
-    from: SocketAddr,
+    from: Remote,
     pwd: &str,
     crypto: &dyn RTCCrypto,
 ) -> Option<Bytes> {
     // A dual-stack socket shows IPv4 clients as mapped IPv6; they know themselves as IPv4.
     let mapped = XorMappedAddress {
-        ip: from.ip().to_canonical(),
-        port: from.port(),
+        ip: from.address().ip().to_canonical(),
+        port: from.address().port(),
     };
     let fields: [Box<dyn Setter>; 3] = [
         Box::new(BINDING_SUCCESS),

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::command::{CloseReason, DataChannel, Fingerprint, IceCredentials, TransportConfig};
+use super::remote::Remote;
 use crate::domain::id::TransportId;
 use data::{ChannelEvent, DataChannels};
 use dtls::{Dtls, DtlsEvent};
@@ -69,9 +70,9 @@ pub enum TransportEvent {
     /// A silent transport is heard again.
     Heard,
     /// [`Transport::send_address`] is another one now.
-    AddressMoved(SocketAddr),
+    AddressMoved(Remote),
     /// An address is no longer verified: the demultiplexer should forget it.
-    AddressForgotten(SocketAddr),
+    AddressForgotten(Remote),
     /// The transport is over; its addresses and user fragments should be forgotten.
     Closed(CloseReason),
 }
@@ -88,7 +89,7 @@ pub struct Transport {
     first_verified: Option<Instant>,
     last_heard: Instant,
     silent: bool,
-    datagrams: VecDeque<(SocketAddr, Bytes)>,
+    datagrams: VecDeque<(Remote, Bytes)>,
     events: VecDeque<TransportEvent>,
 }
 
@@ -148,7 +149,7 @@ impl Transport {
     }
 
     /// The addresses that the demultiplexer should send here, at most [`ice::ADDRESSES_MAX`].
-    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+    pub fn addresses(&self) -> impl Iterator<Item = Remote> {
         self.agent.addresses()
     }
 
@@ -156,7 +157,7 @@ impl Transport {
     pub fn handle_binding(
         &mut self,
         now: Instant,
-        from: SocketAddr,
+        from: Remote,
         request: &ParsedBinding<'_>,
     ) -> Binding {
         if self.is_closed() {
@@ -185,7 +186,7 @@ impl Transport {
     }
 
     /// Takes a datagram of DTLS records; nothing from an address that is not verified.
-    pub fn handle_dtls(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+    pub fn handle_dtls(&mut self, now: Instant, from: Remote, datagram: &[u8]) {
         if self.is_closed() || !self.agent.is_verified(from) {
             return;
         }
@@ -233,7 +234,7 @@ impl Transport {
     }
 
     /// Where media goes: nominated, or else first verified.
-    pub fn send_address(&self) -> Option<SocketAddr> {
+    pub fn send_address(&self) -> Option<Remote> {
         self.agent.send_address()
     }
 
@@ -315,7 +316,7 @@ impl Transport {
     }
 
     /// The next control datagram to send: a STUN response or DTLS records.
-    pub fn poll_datagram(&mut self) -> Option<(SocketAddr, Bytes)> {
+    pub fn poll_datagram(&mut self) -> Option<(Remote, Bytes)> {
         self.datagrams.pop_front()
     }
 

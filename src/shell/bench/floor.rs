@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::forward::ForwardOptions;
 use crate::media::batch::SendBatch;
+use crate::media::remote::Remote;
 use crate::media::transport::srtp::{MasterKeys, Profile, Sealer, Srtp};
 use crate::shell::udp::{BatchSocket, bind};
 
@@ -103,7 +104,7 @@ impl Sender {
                 write_header(buffer, sequence, sealer.ssrc());
                 buffer[HEADER_BYTES..len].copy_from_slice(&self.payload);
                 if let Some(sealed) = sealer.seal(sequence, buffer, HEADER_BYTES, len) {
-                    self.batch.commit(*destination, sealed);
+                    self.batch.commit(Remote::Udp(*destination), sealed);
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::cell::Cell;
 
 use super::world::{LEVEL, MID, OPUS, TRANSPORT_CC, VP8, World, packet};
 use crate::media::batch::SendBatch;
+use crate::media::remote::Remote;
 use crate::media::rtcp;
 use crate::media::sample::vp8;
 
@@ -39,7 +40,7 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 /// Sealed datagrams of both kinds of media, and requests for retransmissions and key frames.
-fn traffic(world: &mut World, from: u16, count: u16) -> Vec<(std::net::SocketAddr, Vec<u8>)> {
+fn traffic(world: &mut World, from: u16, count: u16) -> Vec<(Remote, Vec<u8>)> {
     let mut datagrams = Vec::new();
     for n in from..from + count {
         let number = n.to_be_bytes();

@@ -3,6 +3,8 @@
 mod allocation;
 mod world;
 
+use std::net::SocketAddr;
+
 use rtc::rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
 
 use super::*;
@@ -301,7 +303,7 @@ fn a_client_that_moves_is_followed_in_mid_stream() {
     world.leg(1, 1, 1);
     world.rtp(0, &packet(OPUS, 7, 1, &[(MID, b"0")], &[1]));
     assert_eq!(world.seen(1).len(), 1);
-    world.nodes[1].address = SocketAddr::from(([10, 9, 9, 9], 99));
+    world.nodes[1].address = Remote::Udp(SocketAddr::from(([10, 9, 9, 9], 99)));
     let mut check = world.nodes[1].client.check(true);
     let (now, from) = (world.now, world.nodes[1].address);
     world.shard.handle_datagram(now, from, &mut check);
@@ -394,7 +396,10 @@ fn trap_3_strangers_and_rubbish_leave_nothing_and_break_nothing() {
             *second = [*second, 200, 205, 206][chance.below(4)];
         }
         let known = world.nodes[chance.below(2)].address;
-        let stranger = SocketAddr::from(([172, 16, (n >> 8) as u8, n as u8], 1_000));
+        let stranger = Remote::Udp(SocketAddr::from((
+            [172, 16, (n >> 8) as u8, n as u8],
+            1_000,
+        )));
         let from = if n % 2 == 0 { known } else { stranger };
         let now = world.now;
         world.shard.handle_datagram(now, from, &mut datagram);

@@ -29,7 +29,7 @@ pub(super) struct Seen {
 }
 
 pub(super) struct Node {
-    pub(super) address: SocketAddr,
+    pub(super) address: Remote,
     pub(super) client: Client,
     pub(super) packets: Vec<Seen>,
     pub(super) feedback: Vec<Vec<u8>>,
@@ -83,7 +83,7 @@ impl World {
             open_channels: Vec::new(),
         }));
         self.nodes.push(Node {
-            address: SocketAddr::from(([10, 0, (n >> 8) as u8, n as u8], 5_000)),
+            address: Remote::Udp(SocketAddr::from(([10, 0, (n >> 8) as u8, n as u8], 5_000))),
             client,
             packets: Vec::new(),
             feedback: Vec::new(),

@@ -6,6 +6,7 @@ use rtc::crypto::RTCCryptoProvider;
 use rtc::stun::attributes::{ATTR_SOFTWARE, ATTR_USE_CANDIDATE, ATTR_USERNAME};
 use rtc::stun::message::{BINDING_REQUEST, Getter};
 use rtc::stun::textattrs::TextAttribute;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 const ATTR_ICE_CONTROLLED: AttrType = AttrType(ICE_CONTROLLED);
@@ -21,8 +22,8 @@ fn credentials(name: &str) -> IceCredentials {
     }
 }
 
-fn address(port: u16) -> SocketAddr {
-    SocketAddr::from(([192, 0, 2, 7], port))
+fn address(port: u16) -> Remote {
+    Remote::Udp(SocketAddr::from(([192, 0, 2, 7], port)))
 }
 
 /// A request for `local`, with attributes before and behind MESSAGE-INTEGRITY.
@@ -49,7 +50,7 @@ fn request(local: &IceCredentials, before: &[AttrType], behind: &[AttrType]) -> 
     message.raw
 }
 
-fn check(agent: &mut Agent, now: Instant, from: SocketAddr, datagram: &[u8]) -> Checked {
+fn check(agent: &mut Agent, now: Instant, from: Remote, datagram: &[u8]) -> Checked {
     let parsed = ParsedBinding::parse(datagram).expect("well-formed");
     agent.handle(now, from, &parsed, provider().crypto())
 }
@@ -78,7 +79,7 @@ fn a_verified_request_is_answered_with_the_address_it_came_from() {
         ParsedBinding::parse(&datagram).unwrap().local_ufrag(),
         "abcd"
     );
-    let mapped_v6 = SocketAddr::new("::ffff:192.0.2.7".parse().unwrap(), 5000);
+    let mapped_v6 = Remote::Udp("[::ffff:192.0.2.7]:5000".parse().unwrap());
     let checked = check(&mut agent, origin(), mapped_v6, &datagram);
     assert_eq!(checked.binding, verified(false, true));
     let mut answer = response(&checked);
@@ -86,7 +87,7 @@ fn a_verified_request_is_answered_with_the_address_it_came_from() {
     assert_eq!(answer.transaction_id.0, datagram[8..20]);
     let mut seen = XorMappedAddress::default();
     seen.get_from(&answer).unwrap();
-    assert_eq!(SocketAddr::new(seen.ip, seen.port), address(5000));
+    assert_eq!(SocketAddr::new(seen.ip, seen.port), address(5000).address());
     FINGERPRINT.check(&answer).unwrap();
     MessageIntegrity::check(&mut answer, local.pwd.as_bytes(), provider().crypto()).unwrap();
 }

@@ -33,6 +33,7 @@ use rtc::stun::textattrs::TextAttribute;
 
 use super::super::PEER;
 use crate::media::command::{Fingerprint, IceCredentials};
+use crate::media::remote::Remote;
 
 /// How a client is to behave.
 #[derive(Clone)]
@@ -410,6 +411,6 @@ impl Client {
 }
 
 /// The address that a client of these tests starts from.
-pub(crate) fn home() -> SocketAddr {
-    SocketAddr::from(([192, 0, 2, 1], 40_000))
+pub(crate) fn home() -> Remote {
+    Remote::Udp(SocketAddr::from(([192, 0, 2, 1], 40_000)))
 }

@@ -12,6 +12,7 @@ use super::client::{Client, Habits, home};
 use crate::domain::id::TransportId;
 use crate::media::command::{DataChannel, IceCredentials, TransportConfig};
 use crate::media::demux::{Packet, classify};
+use crate::media::remote::Remote;
 
 /// One way.
 pub(super) const LATENCY: Duration = Duration::from_millis(10);
@@ -20,7 +21,7 @@ pub(super) struct World {
     pub(super) now: Instant,
     pub(super) server: Transport,
     pub(super) client: Client,
-    pub(super) client_address: SocketAddr,
+    pub(super) client_address: Remote,
     /// Nothing arrives any more, either way.
     pub(super) cut: bool,
     pub(super) events: Vec<TransportEvent>,
@@ -36,7 +37,7 @@ pub(super) struct World {
 struct Flying {
     arrives: Instant,
     to_server: bool,
-    client: SocketAddr,
+    client: Remote,
     datagram: Bytes,
 }
 
@@ -48,8 +49,8 @@ pub(super) fn credentials(ufrag: &str) -> IceCredentials {
 }
 
 /// Another address of the client.
-pub(super) fn elsewhere() -> SocketAddr {
-    SocketAddr::from(([198, 51, 100, 2], 50_000))
+pub(super) fn elsewhere() -> Remote {
+    Remote::Udp(SocketAddr::from(([198, 51, 100, 2], 50_000)))
 }
 
 pub(super) fn rtp(ssrc: u32, sequence: u16) -> Vec<u8> {
@@ -152,7 +153,7 @@ impl World {
     }
 
     /// Hands a datagram to the server as a shard would.
-    pub(super) fn deliver(&mut self, from: SocketAddr, datagram: &[u8]) {
+    pub(super) fn deliver(&mut self, from: Remote, datagram: &[u8]) {
         let mut datagram = datagram.to_vec();
         match classify(&mut datagram) {
             Some(Packet::Stun(stun)) => {
@@ -211,7 +212,7 @@ impl World {
         }
     }
 
-    fn fly(&mut self, to_server: bool, client: SocketAddr, datagram: Bytes) {
+    fn fly(&mut self, to_server: bool, client: Remote, datagram: Bytes) {
         self.seed = self
             .seed
             .wrapping_mul(6_364_136_223_846_793_005)
