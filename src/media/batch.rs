@@ -98,6 +98,7 @@ impl SendBatch {
         if let Some(run) = self.messages.last_mut()
             && run.destination == destination
             && run.segments < self.run_max
+            && run.start + run.len == start
             && run.len == run.segment * run.segments
             && len <= run.segment
             && run.len + len <= RUN_BYTES_MAX
@@ -214,13 +215,15 @@ mod tests {
     }
 
     #[test]
-    fn frames_stand_beside_runs_and_do_not_cut_them() {
+    fn frames_stand_beside_messages_and_end_a_run_whose_bytes_they_part() {
         let mut batch = SendBatch::default();
         for n in 0..6_u8 {
             let to = if n % 2 == 0 { to(1) } else { by_tcp(1) };
             assert!(batch.push(to, &[n; 10]));
         }
         assert_eq!(batch.messages().len(), 3);
+        let sent: Vec<u8> = batch.datagrams().map(|(_, bytes)| bytes[9]).collect();
+        assert_eq!(sent, [0, 2, 4, 1, 3, 5]);
         let frames: Vec<_> = batch
             .frames()
             .map(|(to, bytes)| (to.number, bytes[0]))
