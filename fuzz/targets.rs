@@ -336,7 +336,7 @@ fn shard_datagram(input: &[u8]) -> bool {
         shard.handle_datagram(now, address(how & 7), &mut datagram.to_vec());
         let mut more = true;
         while more {
-            more = shard.fill(&mut batch);
+            more = shard.fill(now, &mut batch);
             sent += batch
                 .datagrams()
                 .map(|(_, bytes)| bytes.len())

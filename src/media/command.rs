@@ -64,10 +64,19 @@ pub enum Command {
         /// Index into the source's encodings, lowest quality first.
         encoding: u8,
     },
-    /// Asks the publisher for a key frame of every live encoding.
-    RequestKeyFrame {
+    /// How much a subscriber wants a leg beside its others when not all fit: more is wanted more.
+    PrioritizeLeg {
+        /// The leg.
+        leg: LegId,
+        /// See [`LegConfig::priority`].
+        priority: u8,
+    },
+    /// How much everybody wants a source beside others: the higher of this and the leg's own counts.
+    PrioritizeSource {
         /// The source.
         source: SourceId,
+        /// See [`LegConfig::priority`].
+        priority: u8,
     },
     /// Sends one message on a data channel; dropped when the channel is not open, or when more than
     /// 1 MiB waits on it (the client is too slow: reliable channels then close the transport).
@@ -117,6 +126,15 @@ pub enum Event {
         source: SourceId,
         /// Index into the source's encodings.
         encoding: u8,
+    },
+    /// A leg is held back because the way to its subscriber is too narrow, or goes on.
+    LegHeld {
+        /// The subscriber's transport.
+        transport: TransportId,
+        /// The leg.
+        leg: LegId,
+        /// True holds it back.
+        held: bool,
     },
     /// A data channel of the client is open.
     ChannelOpened {
@@ -315,6 +333,9 @@ pub struct ExtensionIds {
     pub transport_cc: Option<u8>,
 }
 
+/// Most encodings of a source.
+pub const ENCODINGS_MAX: usize = 3;
+
 /// A published stream to expect.
 #[derive(Clone, Debug)]
 pub struct SourceConfig {
@@ -326,7 +347,7 @@ pub struct SourceConfig {
     pub kind: MediaKind,
     /// Media section it belongs to (RFC 9143), at most 16 bytes.
     pub mid: String,
-    /// One to three, lowest quality first.
+    /// One to [`ENCODINGS_MAX`], lowest quality first.
     pub encodings: Vec<EncodingConfig>,
     /// Payload types the publisher may use.
     pub codecs: Vec<CodecMapping>,
@@ -361,8 +382,12 @@ pub struct LegConfig {
     /// Payload types the subscriber takes, in its order of preference; a packet of a codec that is
     /// not here is dropped (RED is unpacked to Opus where only Opus is here).
     pub codecs: Vec<CodecMapping>,
+    /// Header extensions of the subscriber's transport.
+    pub extensions: ExtensionIds,
     /// Highest encoding wanted at first.
     pub encoding: u8,
+    /// Of the pictures that do not all fit, those of a higher priority come first.
+    pub priority: u8,
     /// Starts held back.
     pub paused: bool,
 }

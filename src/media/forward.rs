@@ -1,16 +1,25 @@
 //! Sources and legs of one shard: what comes in is remembered once, and copied to every leg when
 //! the thread has room to send.
 
-use std::collections::{HashMap, VecDeque};
+mod budget;
+mod pacing;
+#[cfg(test)]
+mod tests;
 
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+use super::allocation::Wish;
 use super::batch::SendBatch;
 use super::command::LegConfig;
+use super::downlink::Downlink;
 use super::leg::{LEG_OVERHEAD_BYTES, Leg};
 use super::remote::Remote;
 use super::slab::Slab;
 use super::source::Source;
 use super::transport::srtp::Sealer;
 use crate::domain::id::{LegId, SourceId};
+use pacing::Pacing;
 
 /// Retransmissions that wait; further requests are ignored, and subscribers ask again.
 const RESENDS_MAX: usize = 4096;
@@ -24,9 +33,14 @@ pub struct Forwarding {
     sources: Slab<Source>,
     by_source: HashMap<SourceId, usize>,
     by_leg: HashMap<LegId, LegPlace>,
+    /// What the way to each client carries, by the client's place in the shard's table; of those
+    /// that feed back.
+    downlinks: Vec<Option<Box<Downlink>>>,
     dirty: Vec<usize>,
     cursor: Cursor,
     resends: VecDeque<(LegId, u64)>,
+    pacing: Pacing,
+    wishes: Vec<Wish>,
 }
 
 /// Where a leg is: its source's place, and its own among the source's legs.
@@ -69,17 +83,31 @@ impl Forwarding {
 
     /// Adds a leg of a transport to a source; `None` when there is no such source, or it has
     /// [`LEGS_MAX`] legs. A leg of the same id is replaced.
-    pub fn add_leg(&mut self, config: &LegConfig, transport: usize) -> Option<&mut Source> {
+    pub fn add_leg(
+        &mut self,
+        now: Instant,
+        config: &LegConfig,
+        transport: usize,
+    ) -> Option<&mut Source> {
         self.remove_leg(config.leg);
         let place = *self.by_source.get(&config.source)?;
         let source = self.sources.get_mut(place)?;
         if source.legs.len() >= LEGS_MAX {
             return None;
         }
-        let leg = source.legs.len();
-        source.legs.push(Leg::new(config, transport, source.kind));
-        self.by_leg
-            .insert(config.leg, LegPlace { source: place, leg });
+        let leg = Leg::new(config, transport, source.kind);
+        if leg.is_numbered() {
+            if self.downlinks.len() <= transport {
+                self.downlinks.resize_with(transport + 1, || None);
+            }
+            self.downlinks[transport].get_or_insert_with(|| Box::new(Downlink::new(now)));
+        }
+        let at = LegPlace {
+            source: place,
+            leg: source.legs.len(),
+        };
+        source.legs.push(leg);
+        self.by_leg.insert(config.leg, at);
         Some(source)
     }
 
@@ -97,10 +125,24 @@ impl Forwarding {
         Some(removed)
     }
 
+    /// A client is gone from a place in the shard's table.
+    pub fn forget_transport(&mut self, transport: usize) {
+        if let Some(downlink) = self.downlinks.get_mut(transport) {
+            *downlink = None;
+        }
+    }
+
     /// A leg with its source, and its place there.
     pub fn leg_mut(&mut self, id: LegId) -> Option<(&mut Source, usize)> {
         let place = *self.by_leg.get(&id)?;
         Some((self.sources.get_mut(place.source)?, place.leg))
+    }
+
+    /// A leg.
+    #[cfg(test)]
+    pub fn leg(&self, id: LegId) -> Option<&Leg> {
+        let place = self.by_leg.get(&id)?;
+        self.sources.get(place.source)?.legs.get(place.leg)
     }
 
     /// The place of a source.
@@ -157,22 +199,24 @@ impl Forwarding {
         }
     }
 
-    /// Something waits for [`Self::fill`].
-    pub fn is_waiting(&self) -> bool {
-        !self.dirty.is_empty() || !self.resends.is_empty()
-    }
-
     /// Writes and seals what waits, until the batch is full: true when more waits.
-    pub fn fill(&mut self, batch: &mut SendBatch) -> bool {
+    pub fn fill(&mut self, now: Instant, batch: &mut SendBatch) -> bool {
         while let Some(&(leg, number)) = self.resends.front() {
-            if !self.resend(leg, number, batch) {
+            if !self.resend(now, leg, number, batch) {
                 return true;
             }
             self.resends.pop_front();
         }
+        if self.pace(now, batch) {
+            return true;
+        }
         while let Some(&place) = self.dirty.first() {
             if let Some(source) = self.sources.get_mut(place) {
-                if !fan_out(source, &mut self.cursor, batch) {
+                let mut ways = Ways {
+                    downlinks: &mut self.downlinks,
+                    pacing: &mut self.pacing,
+                };
+                if !fan_out(now, source, &mut ways, &mut self.cursor, batch) {
                     return true;
                 }
                 source.pending.clear();
@@ -184,14 +228,17 @@ impl Forwarding {
     }
 
     /// False when the batch is full.
-    fn resend(&mut self, leg: LegId, number: u64, batch: &mut SendBatch) -> bool {
-        let Some((source, place)) = self.leg_mut(leg) else {
+    fn resend(&mut self, now: Instant, leg: LegId, number: u64, batch: &mut SendBatch) -> bool {
+        let Some(place) = self.by_leg.get(&leg).copied() else {
+            return true;
+        };
+        let Some(source) = self.sources.get_mut(place.source) else {
             return true;
         };
         let Source {
             encodings, legs, ..
         } = source;
-        let leg = &mut legs[place];
+        let leg = &mut legs[place.leg];
         let Some(span) = leg.find_span(number).filter(|_| leg.is_open()) else {
             return true;
         };
@@ -203,19 +250,46 @@ impl Forwarding {
         let Some((packet, payload)) = found else {
             return true;
         };
+        let mut downlink = downlink_of(&mut self.downlinks, leg);
+        if downlink.as_mut().is_some_and(|way| !way.may_resend(now)) {
+            return true;
+        }
         let Some(room) = batch.room(payload.len() + LEG_OVERHEAD_BYTES) else {
             return false;
         };
-        if let Some(len) = leg.resend(number, &span, packet, payload, room) {
+        if let Some(len) = leg.resend(now, number, &span, packet, payload, room, downlink) {
             batch.commit(leg.destination(), len);
         }
         true
     }
 }
 
+/// The way that a leg's packets are numbered for.
+fn downlink_of<'a>(
+    downlinks: &'a mut [Option<Box<Downlink>>],
+    leg: &Leg,
+) -> Option<&'a mut Downlink> {
+    if !leg.is_numbered() {
+        return None;
+    }
+    downlinks.get_mut(leg.transport())?.as_deref_mut()
+}
+
+/// What fan-out needs of the ways to clients.
+struct Ways<'a> {
+    downlinks: &'a mut Vec<Option<Box<Downlink>>>,
+    pacing: &'a mut Pacing,
+}
+
 /// Copies a source's pending packets to its legs, leg by leg, so that packets of one destination
 /// lie together; false when the batch is full and `cursor` tells where to go on.
-fn fan_out(source: &mut Source, cursor: &mut Cursor, batch: &mut SendBatch) -> bool {
+fn fan_out(
+    now: Instant,
+    source: &mut Source,
+    ways: &mut Ways<'_>,
+    cursor: &mut Cursor,
+    batch: &mut SendBatch,
+) -> bool {
     let Source {
         encodings,
         legs,
@@ -223,26 +297,37 @@ fn fan_out(source: &mut Source, cursor: &mut Cursor, batch: &mut SendBatch) -> b
         ..
     } = source;
     while let Some(leg) = legs.get_mut(cursor.leg) {
+        let mut downlink = downlink_of(ways.downlinks, leg);
         while leg.is_open()
             && let Some(arrival) = pending.get(cursor.packet)
         {
             let encoding = encodings.get(usize::from(arrival.encoding));
             let found = encoding.and_then(|e| e.remembered(arrival.epoch, arrival.number));
-            if let Some((packet, payload)) = found {
-                let Some(room) = batch.room(payload.len() + LEG_OVERHEAD_BYTES) else {
-                    return false;
-                };
-                if let Some(len) = leg.forward(arrival, packet, payload, room) {
-                    batch.commit(leg.destination(), len);
-                }
-            }
             cursor.packet += 1;
+            let Some((packet, payload)) = found else {
+                continue;
+            };
+            if let Some(way) = downlink.as_deref_mut()
+                && (leg.lag().is_some() || !way.may_send(now))
+                && leg.fall_behind(arrival, packet)
+            {
+                if leg.lag().is_some() {
+                    way.lags(now, leg.id());
+                    ways.pacing.add(now, leg.transport(), way);
+                }
+                continue;
+            }
+            let Some(room) = batch.room(payload.len() + LEG_OVERHEAD_BYTES) else {
+                cursor.packet -= 1;
+                return false;
+            };
+            let way = downlink.as_deref_mut();
+            if let Some(len) = leg.forward(now, arrival, packet, payload, room, way) {
+                batch.commit(leg.destination(), len);
+            }
         }
         cursor.packet = 0;
         cursor.leg += 1;
     }
     true
 }
-
-#[cfg(test)]
-mod tests;

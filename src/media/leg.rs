@@ -4,17 +4,23 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::command::{LegConfig, MediaKind};
+use super::downlink::Downlink;
 use super::remote::Remote;
 use super::report::media_time;
-use super::rewrite::{Format, Formats, Head, Pictures, Span, write};
+use super::rewrite::{Formats, Head, Pictures, Span, write};
 use super::ring::Packet;
 use super::rtcp::{ReportBlock, SenderInfo};
+use super::rtp::{TRANSPORT_NUMBER_BYTES, write_header, write_transport_number};
 use super::sequence::nearest;
 use super::transport::srtp::{SEAL_OVERHEAD_BYTES_MAX, Sealer};
 use crate::domain::id::LegId;
 
-/// Most that a leg adds to a payload, bytes: header, original number, seal.
-pub const LEG_OVERHEAD_BYTES: usize = super::rtp::HEADER_BYTES + 2 + SEAL_OVERHEAD_BYTES_MAX;
+/// Most that a leg adds to a payload, bytes: header, transport-wide number, original number, seal.
+pub const LEG_OVERHEAD_BYTES: usize =
+    super::rtp::HEADER_BYTES + TRANSPORT_NUMBER_BYTES + 2 + SEAL_OVERHEAD_BYTES_MAX;
+
+/// Padding in one packet of a probe, bytes: what one byte can count.
+pub const PADDING_BYTES: usize = 255;
 
 /// Retransmissions of one leg in a second; further requests of that second are ignored.
 pub const RESENDS_PER_SECOND: u32 = 400;
@@ -59,13 +65,29 @@ pub struct Leg {
     first_out: u64,
     last: Option<LastSent>,
     paused: bool,
+    held: bool,
     highest: u8,
+    granted: u8,
     wanted: u8,
+    priority: u8,
+    lag: Option<Lag>,
     ssrc: u32,
+    transport_number_id: Option<u8>,
     counts: LegCounts,
     repair: Option<Repair>,
     resends: u32,
     resends_since: Option<Instant>,
+}
+
+/// The next packet of a leg that may not send as fast as packets come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lag {
+    /// Index of the source's encoding.
+    pub encoding: u8,
+    /// Which of the streams that followed each other in that encoding.
+    pub epoch: u32,
+    /// Its number as forwarded.
+    pub number: u64,
 }
 
 /// The newest packet of a leg.
@@ -87,6 +109,12 @@ impl Leg {
     /// A leg to the client at a place in the shard's table; it sends nothing before [`Self::open`].
     pub fn new(config: &LegConfig, transport: usize, kind: MediaKind) -> Self {
         let first_out = first_number(config.ssrc);
+        // A packet that is numbered anew when it is sent again needs a stream of its own for that
+        // (its bytes differ under the same nonce); sound is not held back anyway.
+        let transport_number_id = config
+            .extensions
+            .transport_cc
+            .filter(|_| kind == MediaKind::Video && config.rtx_ssrc.is_some());
         Self {
             id: config.leg,
             transport,
@@ -100,9 +128,19 @@ impl Leg {
             first_out,
             last: None,
             paused: config.paused,
+            held: false,
             highest: config.encoding,
+            // Of a way that is to be divided, the lowest until it is.
+            granted: if transport_number_id.is_some() {
+                0
+            } else {
+                u8::MAX
+            },
             wanted: config.encoding,
+            priority: config.priority,
+            lag: None,
             ssrc: config.ssrc,
+            transport_number_id,
             counts: LegCounts::default(),
             repair: config.rtx_ssrc.map(|ssrc| Repair {
                 ssrc,
@@ -148,19 +186,44 @@ impl Leg {
         self.sealer.is_some()
     }
 
-    /// Holds the leg back, or lets it begin a new span.
+    /// Whether its packets are numbered for the subscriber's feedback.
+    pub fn is_numbered(&self) -> bool {
+        self.transport_number_id.is_some()
+    }
+
+    /// Holds the leg back by order, or lets it begin a new span.
     pub fn pause(&mut self, paused: bool) {
-        if paused && let Some(ended) = self.span.take() {
+        self.paused = paused;
+        if paused {
+            self.end_span();
+        }
+    }
+
+    /// Sets what fits: the highest encoding, or nothing at all. Tells whether the leg is held back
+    /// or goes on by that.
+    pub fn grant(&mut self, highest: Option<u8>) -> bool {
+        self.granted = highest.unwrap_or(0);
+        let held = highest.is_none();
+        if held {
+            self.end_span();
+        }
+        std::mem::replace(&mut self.held, held) != held
+    }
+
+    /// Goes on with a key frame: what waits would come too late.
+    pub fn end_span(&mut self) {
+        self.lag = None;
+        if let Some(ended) = self.span.take() {
             self.previous = Some(ended);
         }
-        self.paused = paused;
     }
 
     /// Another stream follows in an encoding: the leg goes on with it from a key frame.
     pub fn restart(&mut self, encoding: u8) {
-        if let Some(ended) = self.span.take_if(|span| span.encoding == encoding) {
-            self.previous = Some(ended);
+        if self.span.is_some_and(|span| span.encoding == encoding) {
+            self.end_span();
         }
+        self.lag.take_if(|lag| lag.encoding == encoding);
     }
 
     /// Sets the highest encoding that is wanted.
@@ -173,6 +236,26 @@ impl Leg {
         self.highest
     }
 
+    /// The highest encoding that is wanted and fits.
+    pub fn highest_granted(&self) -> u8 {
+        self.highest.min(self.granted)
+    }
+
+    /// What fits, as last granted.
+    pub fn granted(&self) -> Option<u8> {
+        (!self.held).then_some(self.granted)
+    }
+
+    /// Sets the priority.
+    pub fn prioritize(&mut self, priority: u8) {
+        self.priority = priority;
+    }
+
+    /// Its priority among the subscriber's legs.
+    pub fn priority(&self) -> u8 {
+        self.priority
+    }
+
     /// Names the encoding to go to at its next key frame; true when the leg waits for one.
     pub fn want(&mut self, encoding: u8) -> bool {
         self.wanted = encoding;
@@ -182,7 +265,7 @@ impl Leg {
     /// The encoding whose key frame the leg waits for.
     pub fn waits_for(&self) -> Option<u8> {
         let there = self.span.is_some_and(|span| span.encoding == self.wanted);
-        let waits = self.kind == MediaKind::Video && self.is_open() && !self.paused && !there;
+        let waits = self.kind == MediaKind::Video && self.is_open() && !self.is_stopped() && !there;
         waits.then_some(self.wanted)
     }
 
@@ -191,20 +274,61 @@ impl Leg {
         self.span.map_or(self.wanted, |span| span.encoding)
     }
 
-    /// A wish to see a key frame is pointless while the leg is held back.
+    /// Held back by order.
     pub fn is_paused(&self) -> bool {
         self.paused
     }
 
+    /// Held back by order or for want of room: a wish to see a key frame is pointless then.
+    pub fn is_stopped(&self) -> bool {
+        self.paused || self.held
+    }
+
+    /// The next packet, when the leg is behind.
+    pub fn lag(&self) -> Option<Lag> {
+        self.lag
+    }
+
+    /// Sets the next packet.
+    pub fn set_lag(&mut self, lag: Option<Lag>) {
+        self.lag = lag;
+    }
+
+    /// Lets a packet wait, and all behind it. Tells whether the leg is behind; a packet before those
+    /// that wait is for sending now.
+    pub fn fall_behind(&mut self, arrival: &Arrival, packet: &Packet) -> bool {
+        let next = Lag {
+            encoding: arrival.encoding,
+            epoch: arrival.epoch,
+            number: arrival.number,
+        };
+        let continues = self
+            .span
+            .is_some_and(|span| (span.encoding, span.epoch) == (arrival.encoding, arrival.epoch));
+        let known = self.lag;
+        let same = known.filter(|lag| (lag.encoding, lag.epoch) == (next.encoding, next.epoch));
+        match same {
+            Some(lag) if next.number < lag.number => return false,
+            Some(_) => {}
+            None if continues && known.is_none() => self.lag = Some(next),
+            None if !continues && self.may_begin(arrival, packet) => self.lag = Some(next),
+            None => {}
+        }
+        true
+    }
+
     /// Writes and seals a packet, if the leg takes it, and returns the datagram's length.
     ///
-    /// `room` has at least the payload's length and [`LEG_OVERHEAD_BYTES`].
+    /// `room` has at least the payload's length and [`LEG_OVERHEAD_BYTES`]; `downlink` is the
+    /// subscriber's, where the leg is numbered.
     pub fn forward(
         &mut self,
+        now: Instant,
         arrival: &Arrival,
         packet: &Packet,
         payload: &[u8],
         room: &mut [u8],
+        downlink: Option<&mut Downlink>,
     ) -> Option<usize> {
         let format = self.formats.of(packet.codec)?;
         let span = self.span_of(arrival, packet, payload)?;
@@ -213,6 +337,7 @@ impl Leg {
             payload_type: format.payload_type,
             ssrc: self.ssrc,
             number,
+            transport_number: self.transport_number(now, payload.len(), downlink),
             prefix: &[],
         };
         let len = write(room, &span, packet, payload, &format, &head)?;
@@ -221,14 +346,33 @@ impl Leg {
             self.last = Some(LastSent {
                 at: arrival.at,
                 timestamp: packet.timestamp.wrapping_add(span.timestamp_offset),
-                pictures: Pictures::read(packet, &room[super::rtp::HEADER_BYTES..len]),
+                pictures: Pictures::read(packet, &room[head.bytes()..len]),
             });
         }
         self.counts.packets += 1;
-        self.counts.octets += (len - super::rtp::HEADER_BYTES) as u64;
-        self.sealer
+        self.counts.octets += (len - head.bytes()) as u64;
+        self.sealer.as_mut()?.seal(number, room, head.bytes(), len)
+    }
+
+    fn transport_number(
+        &self,
+        now: Instant,
+        payload: usize,
+        downlink: Option<&mut Downlink>,
+    ) -> Option<(u8, u16)> {
+        let id = self.transport_number_id?;
+        Some((id, downlink?.sent(now, payload + LEG_OVERHEAD_BYTES)))
+    }
+
+    /// Writes and seals padding for a probe on the retransmission stream; `None` where there is
+    /// none. `room` has at least [`PADDING_BYTES`] and [`LEG_OVERHEAD_BYTES`].
+    pub fn pad(&mut self, now: Instant, room: &mut [u8], downlink: &mut Downlink) -> Option<usize> {
+        let transport_number = self.transport_number(now, PADDING_BYTES, Some(downlink))?;
+        let timestamp = self.last.map_or(0, |last| last.timestamp);
+        let payload_type = self.formats.repair()?;
+        self.repair
             .as_mut()?
-            .seal(number, room, super::rtp::HEADER_BYTES, len)
+            .pad(payload_type, timestamp, transport_number, room)
     }
 
     /// The span a packet belongs to; a packet that a decoder can start with may begin one.
@@ -239,7 +383,7 @@ impl Leg {
         {
             return Some(span);
         }
-        if self.paused || arrival.encoding != self.wanted || !packet.insight.entry {
+        if !self.may_begin(arrival, packet) {
             return None;
         }
         let span = self.begin(arrival, packet, payload);
@@ -247,6 +391,10 @@ impl Leg {
             self.previous = Some(ended);
         }
         Some(span)
+    }
+
+    fn may_begin(&self, arrival: &Arrival, packet: &Packet) -> bool {
+        !self.is_stopped() && arrival.encoding == self.wanted && packet.insight.entry
     }
 
     /// The first packet of a span gets the next number, picture and moment of the leg.
@@ -308,26 +456,35 @@ impl Leg {
     /// retransmission stream where there is one, else the very same bytes again.
     pub fn resend(
         &mut self,
+        now: Instant,
         number: u64,
         span: &Span,
         packet: &Packet,
         payload: &[u8],
         room: &mut [u8],
+        downlink: Option<&mut Downlink>,
     ) -> Option<usize> {
         let format = self.formats.of(packet.codec)?;
-        if let (Some(repair), Some(payload_type)) = (&mut self.repair, format.rtx_payload_type) {
-            return repair.resend(number, payload_type, span, packet, payload, &format, room);
-        }
+        let (Some(repair), Some(payload_type)) = (&self.repair, format.rtx_payload_type) else {
+            let head = Head {
+                payload_type: format.payload_type,
+                ssrc: self.ssrc,
+                number,
+                transport_number: None,
+                prefix: &[],
+            };
+            let len = write(room, span, packet, payload, &format, &head)?;
+            return self.sealer.as_mut()?.seal(number, room, head.bytes(), len);
+        };
         let head = Head {
-            payload_type: format.payload_type,
-            ssrc: self.ssrc,
-            number,
-            prefix: &[],
+            payload_type,
+            ssrc: repair.ssrc,
+            number: repair.next_out,
+            transport_number: self.transport_number(now, payload.len(), downlink),
+            prefix: &(number as u16).to_be_bytes(),
         };
         let len = write(room, span, packet, payload, &format, &head)?;
-        self.sealer
-            .as_mut()?
-            .seal(number, room, super::rtp::HEADER_BYTES, len)
+        self.repair.as_mut()?.seal(room, head.bytes(), len)
     }
 
     /// A sender report, given the media time of an encoding; `None` before the first packet.
@@ -367,33 +524,38 @@ impl Leg {
 }
 
 impl Repair {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one packet and its place in two streams"
-    )]
-    fn resend(
-        &mut self,
-        number: u64,
-        payload_type: u8,
-        span: &Span,
-        packet: &Packet,
-        payload: &[u8],
-        format: &Format,
-        room: &mut [u8],
-    ) -> Option<usize> {
-        let head = Head {
-            payload_type,
-            ssrc: self.ssrc,
-            number: self.next_out,
-            prefix: &(number as u16).to_be_bytes(),
-        };
-        let len = write(room, span, packet, payload, format, &head)?;
-        let sealed =
-            self.sealer
-                .as_mut()?
-                .seal(self.next_out, room, super::rtp::HEADER_BYTES, len)?;
+    fn seal(&mut self, room: &mut [u8], header: usize, len: usize) -> Option<usize> {
+        let sealed = self
+            .sealer
+            .as_mut()?
+            .seal(self.next_out, room, header, len)?;
         self.next_out += 1;
         Some(sealed)
+    }
+
+    /// A packet without payload (RFC 3550 section 5.1: the last byte counts the padding).
+    fn pad(
+        &mut self,
+        payload_type: u8,
+        timestamp: u32,
+        (id, number): (u8, u16),
+        room: &mut [u8],
+    ) -> Option<usize> {
+        const HEADER: usize = super::rtp::HEADER_BYTES + TRANSPORT_NUMBER_BYTES;
+        let packet = room.get_mut(..HEADER + PADDING_BYTES)?;
+        write_header(
+            packet,
+            false,
+            payload_type,
+            self.next_out as u16,
+            timestamp,
+            self.ssrc,
+        );
+        write_transport_number(packet, id, number);
+        packet[0] |= 0x20;
+        packet[HEADER..].fill(0);
+        packet[HEADER + PADDING_BYTES - 1] = PADDING_BYTES as u8;
+        self.seal(room, HEADER, HEADER + PADDING_BYTES)
     }
 }
 

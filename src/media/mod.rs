@@ -6,11 +6,13 @@
 //! ordinary tasks, knows participants, tracks and session descriptions, and drives the packet half
 //! by commands.
 
+pub mod allocation;
 pub mod bandwidth;
 pub mod batch;
 pub mod codec;
 pub mod command;
 pub mod demux;
+pub mod downlink;
 pub mod forward;
 pub mod keyframe;
 pub mod leg;

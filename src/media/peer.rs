@@ -45,6 +45,8 @@ pub struct Duties {
     pub feedback_at: Instant,
     /// Sender and receiver reports.
     pub reports_at: Instant,
+    /// Another look at what its legs get.
+    pub division_at: Instant,
     /// The report to the room half.
     pub summary_at: Instant,
 }

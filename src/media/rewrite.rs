@@ -6,7 +6,7 @@
 use super::codec::red_rename;
 use super::command::{Codec, CodecMapping};
 use super::ring::Packet;
-use super::rtp::{HEADER_BYTES, write_header};
+use super::rtp::{HEADER_BYTES, TRANSPORT_NUMBER_BYTES, write_header, write_transport_number};
 
 /// A stretch of a leg's stream that comes from one encoding without a break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +93,15 @@ impl Formats {
         }
     }
 
+    /// Payload type of the first retransmission stream.
+    pub fn repair(&self) -> Option<u8> {
+        let formats = [self.vp8, self.h264];
+        formats
+            .into_iter()
+            .flatten()
+            .find_map(|format| format.rtx_payload_type)
+    }
+
     /// How a codec looks; `None` when the subscriber does not take it.
     pub fn of(&self, codec: Codec) -> Option<Format> {
         match codec {
@@ -152,7 +161,8 @@ pub fn write(
         },
         Treatment::Copy | Treatment::MovePictures | Treatment::RenameBlocks(_) => payload,
     };
-    let start = HEADER_BYTES + head.prefix.len();
+    let header = head.bytes();
+    let start = header + head.prefix.len();
     let len = start + payload.len();
     let buffer = buffer.get_mut(..len)?;
     write_header(
@@ -163,7 +173,10 @@ pub fn write(
         packet.timestamp.wrapping_add(span.timestamp_offset),
         head.ssrc,
     );
-    buffer[HEADER_BYTES..start].copy_from_slice(head.prefix);
+    if let Some((id, number)) = head.transport_number {
+        write_transport_number(buffer, id, number);
+    }
+    buffer[header..start].copy_from_slice(head.prefix);
     let body = &mut buffer[start..];
     body.copy_from_slice(payload);
     match format.treatment {
@@ -183,8 +196,20 @@ pub struct Head<'a> {
     pub ssrc: u32,
     /// Extended number on the wire.
     pub number: u64,
+    /// Id of the extension with the transport-wide number, and that number.
+    pub transport_number: Option<(u8, u16)>,
     /// Bytes between header and payload.
     pub prefix: &'a [u8],
+}
+
+impl Head<'_> {
+    /// Length of the header with its extension.
+    pub fn bytes(&self) -> usize {
+        match self.transport_number {
+            Some(_) => HEADER_BYTES + TRANSPORT_NUMBER_BYTES,
+            None => HEADER_BYTES,
+        }
+    }
 }
 
 fn move_pictures(body: &mut [u8], span: &Span, packet: &Packet) {
@@ -244,6 +269,7 @@ mod tests {
             payload_type: format.payload_type,
             ssrc: 9,
             number: 500,
+            transport_number: None,
             prefix: &[],
         };
         let len = write(

@@ -28,6 +28,9 @@ pub enum Item<'a> {
         /// Pairs of packet id and bit mask.
         entries: &'a [u8],
     },
+    /// Transport-wide feedback, from its base number on; read by
+    /// [`super::bandwidth::feedback::Feedback`].
+    TransportFeedback(&'a [u8]),
     /// Picture loss, or a full intra request.
     KeyFrameRequest {
         /// Of which stream.
@@ -132,6 +135,7 @@ fn single(count: u8, kind: u8, body: &[u8]) -> Option<Item<'_>> {
             ssrc: read_u32(body, 4)?,
             entries: &body[8..],
         }),
+        (TRANSPORT_FEEDBACK, 15) => Some(Item::TransportFeedback(body.get(8..)?)),
         (PAYLOAD_FEEDBACK, 1) => Some(Item::KeyFrameRequest {
             ssrc: read_u32(body, 4)?,
         }),

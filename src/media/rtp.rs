@@ -107,6 +107,20 @@ pub fn write_header(
     buffer[8..12].copy_from_slice(&ssrc.to_be_bytes());
 }
 
+/// Bytes that [`write_transport_number`] puts behind a bare header.
+pub const TRANSPORT_NUMBER_BYTES: usize = 8;
+
+/// Adds an extension with one element in the one-byte form (RFC 8285 section 4.2) to a bare header:
+/// the transport-wide number, under its negotiated id.
+///
+/// `buffer` has at least [`HEADER_BYTES`] and [`TRANSPORT_NUMBER_BYTES`] bytes.
+pub fn write_transport_number(buffer: &mut [u8], id: u8, number: u16) {
+    let [high, low] = number.to_be_bytes();
+    buffer[0] |= 0x10;
+    let extension = [0xbe, 0xde, 0, 1, id << 4 | 1, high, low, 0];
+    buffer[HEADER_BYTES..HEADER_BYTES + TRANSPORT_NUMBER_BYTES].copy_from_slice(&extension);
+}
+
 /// Big-endian 16 bits at an offset.
 pub(crate) fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
     let found = bytes.get(at..at.checked_add(2)?)?;

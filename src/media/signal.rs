@@ -154,14 +154,8 @@ pub enum Request {
     TrackSetting {
         /// The tracks.
         tracks: Vec<TrackId>,
-        /// Not shown at all.
-        disabled: bool,
-        /// Shown width and height, pixels; 0 means not said.
-        width: u32,
-        /// Height, pixels.
-        height: u32,
-        /// Wanted quality, 0 lowest; used when no size is given.
-        quality: u8,
+        /// How they are shown.
+        setting: Setting,
     },
     /// Says who may subscribe to the own tracks.
     SubscriptionPermission {
@@ -245,6 +239,18 @@ pub struct Layer {
     pub rid: String,
 }
 
+/// How a client shows a track of another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Setting {
+    /// Not at all at present.
+    pub disabled: bool,
+    /// Width and height, pixels (0 is not said), and wanted quality, 0 lowest, which counts when no
+    /// size is said; `None` means the best.
+    pub shown: Option<(u32, u32, u8)>,
+    /// Higher ones come first when not all fit; 0 leaves it to the kind of track.
+    pub priority: u8,
+}
+
 /// A message to a client.
 #[derive(Clone, Debug)]
 pub enum Notice {
@@ -302,6 +308,24 @@ pub enum Notice {
     Speakers(Vec<Speaker>),
     /// Quality of connections.
     Quality(Vec<ConnectionQuality>),
+    /// A track is held back because the way to the client is too narrow, or goes on.
+    StreamHeld {
+        /// Publisher.
+        participant: ParticipantId,
+        /// The track.
+        track: TrackId,
+        /// True holds it back.
+        held: bool,
+    },
+    /// Which layers of an own track anybody receives: the others need not be sent.
+    LayersWanted {
+        /// The track.
+        track: TrackId,
+        /// LiveKit quality of each layer, and whether it is wanted.
+        layers: Vec<(u8, bool)>,
+        /// The codec's name in lower case.
+        codec: &'static str,
+    },
     /// Somebody subscribed to an own track for the first time.
     TrackSubscribed {
         /// The track.

@@ -20,6 +20,15 @@ const PENDING_MAX: usize = 512;
 /// An encoding among several that is silent for this long is taken for switched off.
 const LIVE_FOR: Duration = Duration::from_millis(700);
 
+/// Time over which an encoding's rate is read.
+const METER_WINDOW: Duration = Duration::from_millis(500);
+
+/// What a packet takes on the way beside its payload, bytes: IP, UDP, RTP with extension, seal.
+const PACKET_OVERHEAD_BYTES: usize = 20 + 8 + 20 + 16;
+
+/// What encodings take before they are measured, lowest quality first, bit/s.
+const USUAL_BPS: [u64; 3] = [150_000, 500_000, 1_500_000];
+
 /// See the module.
 pub struct Source {
     /// Its id.
@@ -40,6 +49,8 @@ pub struct Source {
     pub pending: Vec<Arrival>,
     /// Who speaks.
     pub levels: LevelWindow,
+    /// See [`super::command::LegConfig::priority`].
+    pub priority: u8,
     codecs: Vec<CodecMapping>,
     live: u8,
 }
@@ -61,6 +72,8 @@ pub struct Encoding {
     extender: Extender,
     renumbering: Renumbering,
     ring: Option<PacketRing>,
+    newest: u64,
+    meter: Meter,
     heard_at: Option<Instant>,
     clock_rate_hz: u32,
 }
@@ -100,6 +113,7 @@ impl Source {
             legs: Vec::new(),
             pending: Vec::new(),
             levels: LevelWindow::default(),
+            priority: 0,
             codecs: config.codecs.clone(),
             live: 0,
         }
@@ -201,6 +215,8 @@ impl Source {
         if ring.contains(number) || !ring.insert(stored, payload) {
             return None;
         }
+        known.newest = known.newest.max(number);
+        known.meter.take(payload.len());
         if insight.entry {
             known.key_frames.arrived();
         }
@@ -212,8 +228,11 @@ impl Source {
         })
     }
 
-    /// Closes a window of silence: encodings that stopped are no longer chosen.
-    pub fn refresh_live(&mut self, now: Instant) {
+    /// Closes windows: rates are read, and encodings that stopped are no longer chosen.
+    pub fn refresh(&mut self, now: Instant) {
+        for encoding in &mut self.encodings {
+            encoding.meter.roll(now);
+        }
         if self.encodings.len() < 2 {
             return;
         }
@@ -245,7 +264,7 @@ impl Source {
         let Some(leg) = self.legs.get_mut(place) else {
             return;
         };
-        let wanted = best(self.live, leg.highest(), self.encodings.len());
+        let wanted = best(self.live, leg.highest_granted(), self.encodings.len());
         if leg.want(wanted)
             && let Some(encoding) = self.encodings.get_mut(usize::from(wanted))
         {
@@ -253,16 +272,19 @@ impl Source {
         }
     }
 
-    /// Asks for a key frame of every live encoding, or of the lowest when none is live yet.
-    pub fn want_key_frames(&mut self) {
-        let live = if self.live == 0 { 1 } else { self.live };
-        if self.kind == MediaKind::Video {
-            for (at, encoding) in self.encodings.iter_mut().enumerate() {
-                if live >> at & 1 == 1 {
-                    encoding.key_frames.want();
-                }
-            }
+    /// The rate of an encoding, bit/s; what such an encoding usually takes until it is measured.
+    fn rate_bps(&self, encoding: usize) -> u64 {
+        let known = self.encodings.get(encoding);
+        match known.map_or(0, |known| known.meter.bps) {
+            0 => USUAL_BPS.get(encoding).copied().unwrap_or(0),
+            measured => measured,
         }
+    }
+
+    /// The rate of an encoding that comes; `None` for others.
+    pub fn live_rate_bps(&self, encoding: usize) -> Option<u64> {
+        let live = self.live >> encoding & 1 == 1;
+        live.then(|| self.rate_bps(encoding))
     }
 
     /// A remembered packet of an encoding's present stream.
@@ -322,6 +344,11 @@ impl Encoding {
         ring.get(number)
     }
 
+    /// The highest number that came of the present stream.
+    pub fn newest(&self, epoch: u32) -> Option<u64> {
+        (epoch == self.epoch && self.ring.is_some()).then_some(self.newest)
+    }
+
     /// Its clock, Hz.
     pub fn clock_rate_hz(&self) -> u32 {
         self.clock_rate_hz
@@ -330,6 +357,32 @@ impl Encoding {
     /// Whether anything was ever heard.
     pub fn is_heard(&self) -> bool {
         self.heard_at.is_some()
+    }
+}
+
+/// What arrives of an encoding, over half seconds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Meter {
+    bytes: u64,
+    since: Option<Instant>,
+    bps: u64,
+}
+
+impl Meter {
+    fn take(&mut self, payload: usize) {
+        self.bytes += (payload + PACKET_OVERHEAD_BYTES) as u64;
+    }
+
+    /// Follows a rise at once and a fall slowly: a still screen takes much again when it moves.
+    fn roll(&mut self, now: Instant) {
+        let since = *self.since.get_or_insert(now);
+        let passed = now.saturating_duration_since(since);
+        if passed < METER_WINDOW {
+            return;
+        }
+        let reading = self.bytes * 8_000 / (passed.as_millis() as u64).max(1);
+        self.bps = reading.max((3 * self.bps + reading) / 4);
+        (self.bytes, self.since) = (0, Some(now));
     }
 }
 

@@ -134,8 +134,9 @@ impl MediaThread {
             }
             busy = self.turn(Instant::now());
         }
-        self.shard.close(Instant::now());
-        self.send();
+        let now = Instant::now();
+        self.shard.close(now);
+        self.send(now);
         self.hand_out();
     }
 
@@ -156,15 +157,15 @@ impl MediaThread {
             }
         }
         self.shard.handle_timeout(now);
-        self.send();
+        self.send(now);
         self.hand_out();
         orders == COMMANDS_PER_TURN || datagrams == RECEIVE_MAX
     }
 
-    fn send(&mut self) {
+    fn send(&mut self, now: Instant) {
         let mut more = true;
         while more {
-            more = self.shard.fill(&mut self.batch);
+            more = self.shard.fill(now, &mut self.batch);
             self.socket.send(&mut self.batch);
         }
     }
@@ -209,6 +210,7 @@ fn must_keep(event: &Event, waiting: usize) -> bool {
         | Event::TransportHeard { .. }
         | Event::TransportClosed { .. }
         | Event::EncodingStarted { .. }
+        | Event::LegHeld { .. }
         | Event::ChannelOpened { .. } => true,
     }
 }

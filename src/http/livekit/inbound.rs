@@ -6,7 +6,7 @@ use proto::signal_request::Message;
 
 use crate::domain::id::TrackId;
 use crate::media::command::MediaKind;
-use crate::media::signal::{AddTrack, Layer, Request, TrackSource};
+use crate::media::signal::{AddTrack, Layer, Request, Setting, TrackSource};
 
 /// Longest session description taken, bytes.
 pub const SDP_BYTES_MAX: usize = 256 * 1024;
@@ -231,10 +231,11 @@ fn track_setting(setting: &proto::UpdateTrackSettings) -> Request {
     let off = setting.quality() == proto::VideoQuality::Off;
     Request::TrackSetting {
         tracks: tracks(setting.track_sids.iter()),
-        disabled: setting.disabled || off,
-        width: setting.width,
-        height: setting.height,
-        quality: quality(setting.quality()),
+        setting: Setting {
+            disabled: setting.disabled || off,
+            shown: Some((setting.width, setting.height, quality(setting.quality()))),
+            priority: u8::try_from(setting.priority).unwrap_or(u8::MAX),
+        },
     }
 }
 

@@ -6,7 +6,7 @@ use livekit_protocol as proto;
 use proto::signal_response::Message;
 
 use super::view;
-use crate::domain::id::TrackId;
+use crate::domain::id::{ParticipantId, TrackId};
 use crate::media::signal::{
     ConnectionQuality, Layout, LeaveReason, Notice, QualityGrade, RequestRefusal, Speaker, Welcome,
 };
@@ -68,6 +68,16 @@ pub fn outbound(notice: Notice) -> Option<Message> {
         Notice::Quality(updates) => Message::ConnectionQuality(proto::ConnectionQualityUpdate {
             updates: updates.iter().map(quality).collect(),
         }),
+        Notice::StreamHeld {
+            participant,
+            track,
+            held,
+        } => stream_state(participant, track, held),
+        Notice::LayersWanted {
+            track,
+            layers,
+            codec,
+        } => subscribed_quality(track, &layers, codec),
         Notice::TrackSubscribed { track } => Message::TrackSubscribed(proto::TrackSubscribed {
             track_sid: track.sid(),
         }),
@@ -204,6 +214,38 @@ fn speaker(speaker: &Speaker) -> proto::SpeakerInfo {
         level: speaker.level,
         active: speaker.active,
     }
+}
+
+fn stream_state(participant: ParticipantId, track: TrackId, held: bool) -> Message {
+    let state = match held {
+        true => proto::StreamState::Paused,
+        false => proto::StreamState::Active,
+    };
+    Message::StreamStateUpdate(proto::StreamStateUpdate {
+        stream_states: vec![proto::StreamStateInfo {
+            participant_sid: participant.sid(),
+            track_sid: track.sid(),
+            state: state.into(),
+        }],
+    })
+}
+
+fn subscribed_quality(track: TrackId, layers: &[(u8, bool)], codec: &str) -> Message {
+    let quality = |(quality, enabled): &(u8, bool)| proto::SubscribedQuality {
+        quality: i32::from(*quality),
+        enabled: *enabled,
+    };
+    let qualities: Vec<proto::SubscribedQuality> = layers.iter().map(quality).collect();
+    Message::SubscribedQualityUpdate(proto::SubscribedQualityUpdate {
+        track_sid: track.sid(),
+        subscribed_codecs: vec![proto::SubscribedCodec {
+            codec: codec.to_owned(),
+            qualities: qualities.clone(),
+        }],
+        // Older clients read this one.
+        #[expect(deprecated, reason = "older clients read it")]
+        subscribed_qualities: qualities,
+    })
 }
 
 fn quality(quality: &ConnectionQuality) -> proto::ConnectionQualityInfo {

@@ -52,7 +52,8 @@ impl Routes {
             | Command::RemoveLeg { .. }
             | Command::PauseLeg { .. }
             | Command::SelectEncoding { .. }
-            | Command::RequestKeyFrame { .. }
+            | Command::PrioritizeLeg { .. }
+            | Command::PrioritizeSource { .. }
             | Command::SendData { .. } => {}
         });
     }
@@ -73,6 +74,7 @@ impl Routes {
             | Event::TransportSilent { transport }
             | Event::TransportHeard { transport }
             | Event::ChannelOpened { transport, .. }
+            | Event::LegHeld { transport, .. }
             | Event::Data { transport, .. } => table.deliver(transport, event),
             Event::Report(report) => table.deliver(report.transport, event),
             Event::EncodingStarted { source, .. } => {
@@ -176,6 +178,7 @@ fn passes_or_repeats(event: &Event) -> bool {
         | Event::TransportHeard { .. }
         | Event::TransportClosed { .. }
         | Event::EncodingStarted { .. }
+        | Event::LegHeld { .. }
         | Event::ChannelOpened { .. } => false,
     }
 }

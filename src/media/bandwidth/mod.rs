@@ -42,8 +42,12 @@ const ARRIVED_WEIGHT: f64 = 0.6;
 /// Feedback that must have come before the estimate is trusted enough to hold streams back.
 const FEEDBACKS_MIN: u32 = 4;
 
+/// A packet that takes so much longer than the fastest waited in a queue, whatever the trend says,
+/// microseconds: behind a very slow way too few packets come to tell a trend.
+const QUEUED_MICROS: u64 = 300_000;
+
 /// A cut is followed by so long a time in which no probe is sent, microseconds.
-const QUIET_AFTER_CUT: u64 = 2_000_000;
+const QUIET_AFTER_CUT: u64 = 1_500_000;
 
 /// See the module.
 pub struct Estimator {
@@ -59,6 +63,7 @@ pub struct Estimator {
     feedbacks: u32,
     cut_at: Option<u64>,
     trip: f64,
+    fastest: Option<u64>,
 }
 
 /// The rate at which the client gets what we send, by its own clock.
@@ -85,6 +90,7 @@ impl Estimator {
             feedbacks: 0,
             cut_at: None,
             trip: 0.1,
+            fastest: None,
         }
     }
 
@@ -113,7 +119,7 @@ impl Estimator {
         self.trip = trip.map_or(self.trip, |trip| trip.as_secs_f64().clamp(0.0, 2.0));
         let reference = feedback.reference_ticks(self.reference);
         self.reference = Some(reference);
-        let (mut told, mut lost) = (0, 0);
+        let (mut told, mut lost, mut newest) = (0, 0, None);
         for (number, arrival) in feedback.packets() {
             match arrival {
                 None => {
@@ -126,6 +132,7 @@ impl Estimator {
                         continue;
                     };
                     told += u32::from(!sent.was_lost);
+                    newest = Some(sent.at);
                     let came = (reference + ticks) * TICK_MICROS;
                     self.trend.packet(sent.at.cast_signed(), came);
                     self.arrived.take(came, sent.bytes);
@@ -136,8 +143,21 @@ impl Estimator {
             }
         }
         if told > 0 {
-            self.decide(now, lost, told);
+            let queued = newest.is_some_and(|sent| self.is_queued(now.saturating_sub(sent)));
+            let usage = if queued {
+                Usage::Over
+            } else {
+                self.trend.usage()
+            };
+            self.decide(now, lost, told, usage);
         }
+    }
+
+    /// Whether the newest packet that came waited in a queue, by the time until we heard of it.
+    fn is_queued(&mut self, took: u64) -> bool {
+        let fastest = self.fastest.map_or(took, |fastest| fastest.min(took));
+        self.fastest = Some(fastest);
+        took > fastest + QUEUED_MICROS
     }
 
     /// Asks for a probe, because `wanted` bit/s would be of use.
@@ -145,7 +165,8 @@ impl Estimator {
         let now = self.micros(now);
         let quiet = self.cut_at.is_some_and(|at| now < at + QUIET_AFTER_CUT);
         let target = self.target() as f64;
-        if !quiet && self.trend.usage() != Usage::Over && wanted as f64 > target {
+        let useful = self.feedbacks > 0 && wanted as f64 > target;
+        if useful && !quiet && self.trend.usage() != Usage::Over {
             let rate = (wanted as f64 * 1.1).min(PROBE_FACTOR * target);
             self.prober.begin(now, rate);
         }
@@ -166,11 +187,10 @@ impl Estimator {
         self.by_loss.ratio()
     }
 
-    fn decide(&mut self, now: u64, lost: u32, told: u32) {
+    fn decide(&mut self, now: u64, lost: u32, told: u32, usage: Usage) {
         let before = self.feedback_at.replace(now);
         let seconds = before.map_or(0.0, |before| now.saturating_sub(before) as f64 / 1e6);
         self.feedbacks = self.feedbacks.saturating_add(1);
-        let usage = self.trend.usage();
         let mut cut = self
             .by_delay
             .update(seconds, usage, self.arrived.bps, self.trip);

@@ -15,7 +15,7 @@ const FULL_WAY: f64 = 0.95;
 
 /// Pauses between probes, microseconds: the first, and the longest after failures.
 const PAUSE_FIRST: u64 = 1_000_000;
-const PAUSE_MAX: u64 = 16_000_000;
+const PAUSE_MAX: u64 = 3_000_000;
 
 /// A probe without a verdict for so long has failed, microseconds.
 const VERDICT_MICROS: u64 = 1_500_000;

@@ -22,6 +22,13 @@ const GROWTH_BPS_MIN: f64 = 4_000.0;
 /// How much a new measurement moves the known capacity.
 const CAPACITY_WEIGHT: f64 = 0.05;
 
+/// For so long a probe's word counts, seconds: what arrives lags behind when more is sent because of
+/// it, and the first frames of a better picture are a burst.
+const PROVEN_SECONDS: f64 = 5.0;
+
+/// A queue that grows for longer than this disproves it, seconds.
+const DISPROVED_SECONDS: f64 = 0.35;
+
 /// A feedback interval longer than this counts as this, seconds.
 const INTERVAL_MAX: f64 = 1.0;
 
@@ -32,6 +39,10 @@ pub struct DelayRate {
     /// The capacity where queues began to grow, with its relative variance.
     capacity: Option<(f64, f64)>,
     decreased: bool,
+    /// What a probe showed, and how long ago.
+    proven: Option<(f64, f64)>,
+    /// How long the queue has been growing.
+    over_for: f64,
 }
 
 impl DelayRate {
@@ -41,6 +52,8 @@ impl DelayRate {
             target,
             capacity: None,
             decreased: false,
+            proven: None,
+            over_for: 0.0,
         }
     }
 
@@ -52,21 +65,33 @@ impl DelayRate {
     /// A probe showed that more fits.
     pub fn proven(&mut self, rate: f64) {
         self.target = self.target.max(rate);
+        self.proven = Some((rate, 0.0));
     }
 
     /// Takes the state of the way after a feedback; `arrived` is the rate that the client gets.
     /// Tells whether the rate was cut.
     pub fn update(&mut self, seconds: f64, usage: Usage, arrived: Option<f64>, trip: f64) -> bool {
+        let seconds = seconds.min(INTERVAL_MAX);
+        self.proven = self.proven.map(|(rate, age)| (rate, age + seconds));
+        if usage == Usage::Over {
+            self.over_for += seconds;
+            return self.decrease(arrived);
+        }
+        self.over_for = 0.0;
         match usage {
-            Usage::Over => return self.decrease(arrived),
+            Usage::Over => {}
             Usage::Under => self.decreased = false,
-            Usage::Normal => self.increase(seconds.min(INTERVAL_MAX), arrived, trip),
+            Usage::Normal => self.increase(seconds, arrived, trip),
         }
         false
     }
 
     fn decrease(&mut self, arrived: Option<f64>) -> bool {
+        self.proven = self
+            .proven
+            .filter(|(_, age)| *age < PROVEN_SECONDS && self.over_for < DISPROVED_SECONDS);
         let arrived = arrived.unwrap_or(self.target);
+        let arrived = self.proven.map_or(arrived, |(rate, _)| arrived.max(rate));
         let cut = DECREASE * arrived;
         if std::mem::replace(&mut self.decreased, true) && cut >= self.target {
             return false;

@@ -89,7 +89,9 @@ impl Stage {
                     rtx_payload_type: None,
                 },
             ],
+            extensions: ExtensionIds::default(),
             encoding: 0,
+            priority: 1,
             paused: false,
         }
     }
@@ -97,7 +99,7 @@ impl Stage {
     fn subscribe(&mut self, leg: u64, repair: bool) {
         let (ours, theirs) = connection(leg as u8);
         self.forwarding
-            .add_leg(&Self::leg_config(leg, repair), 0)
+            .add_leg(self.now, &Self::leg_config(leg, repair), leg as usize)
             .unwrap();
         let to = Remote::Udp(SocketAddr::from(([127, 0, 0, 1], 10_000 + leg as u16)));
         self.forwarding
@@ -139,7 +141,7 @@ impl Stage {
         let mut seen: BTreeMap<u64, Vec<Seen>> = BTreeMap::new();
         let mut batch = SendBatch::default();
         loop {
-            let more = self.forwarding.fill(&mut batch);
+            let more = self.forwarding.fill(self.now, &mut batch);
             for (to, datagram) in batch.datagrams() {
                 let port = to.address().port();
                 let leg = u64::from(port - 10_000);
@@ -231,7 +233,7 @@ fn trap_5_a_retransmission_on_the_same_stream_is_bit_identical() {
     let sent = stage.raw.clone();
     assert!(stage.ask_again(1, seen[4].sequence));
     let mut batch = SendBatch::default();
-    assert!(!stage.forwarding.fill(&mut batch));
+    assert!(!stage.forwarding.fill(stage.now, &mut batch));
     let again: Vec<_> = batch.datagrams().map(|(_, d)| d.to_vec()).collect();
     assert_eq!(again, [sent[4].1.clone()]);
 }
@@ -390,7 +392,7 @@ fn a_switch_of_encodings_happens_at_a_key_frame_and_leaves_no_seam() {
     let old = seen[8].clone();
     assert!(stage.ask_again(1, old.sequence));
     let mut batch = SendBatch::default();
-    stage.forwarding.fill(&mut batch);
+    stage.forwarding.fill(stage.now, &mut batch);
     let again = batch.datagrams().next().unwrap().1.to_vec();
     assert!(stage.raw.iter().any(|(_, sent)| *sent == again));
 }
@@ -409,7 +411,7 @@ fn an_encoding_that_stops_is_left_for_the_best_live_one() {
     stage.now += Duration::from_secs(2);
     stage.receive(0, false, &rtp(VP8, 1, 0, &vp8(false, 0, 0)));
     let now = stage.now;
-    stage.source().refresh_live(now);
+    stage.source().refresh(now);
     assert_eq!(stage.source().legs[0].waits_for(), Some(0));
     assert!(stage.source().encodings[0].key_frames.is_wanted());
 }
@@ -436,7 +438,7 @@ fn a_publisher_that_starts_anew_is_followed_from_its_key_frame() {
 fn trap_9_a_key_frame_wished_for_before_the_first_packet_is_remembered() {
     let mut stage = Stage::new(MediaKind::Video, 1);
     stage.subscribe(1, false);
-    stage.source().want_key_frames();
+    assert!(stage.source().encodings[0].key_frames.is_wanted());
     stage.publish(1, 0, &vp8(false, 1, 1));
     let now = stage.now;
     assert!(stage.source().encodings[0].key_frames.take_due(now));
@@ -459,7 +461,7 @@ fn trap_8_a_burst_to_one_subscriber_is_one_run_and_fan_out_goes_on_where_a_batch
     let mut more = true;
     let mut by_port: BTreeMap<u16, usize> = BTreeMap::new();
     while more {
-        more = stage.forwarding.fill(&mut batch);
+        more = stage.forwarding.fill(stage.now, &mut batch);
         assert!(batch.messages().iter().filter(|m| m.segments == 8).count() > 20);
         for (to, _) in batch.datagrams() {
             *by_port.entry(to.address().port()).or_default() += 1;
@@ -478,7 +480,7 @@ fn an_address_change_reaches_the_leg() {
     stage.forwarding.move_leg(LegId(1), to);
     stage.publish(1, 0, &[1]);
     let mut batch = SendBatch::default();
-    stage.forwarding.fill(&mut batch);
+    stage.forwarding.fill(stage.now, &mut batch);
     assert_eq!(batch.datagrams().next().unwrap().0, to);
 }
 
@@ -490,7 +492,7 @@ fn ten_thousand_comings_and_goings_leave_nothing() {
     for leg in 0..10_000_u64 {
         stage
             .forwarding
-            .add_leg(&Stage::leg_config(leg, true), 0)
+            .add_leg(stage.now, &Stage::leg_config(leg, true), 0)
             .unwrap();
         legs.push(leg);
         if legs.len() > 50 {
@@ -519,6 +521,7 @@ fn ten_thousand_comings_and_goings_leave_nothing() {
     for _ in 0..10_000 {
         stage.forwarding.add_source(Source::new(&config, 0));
         stage.forwarding.add_leg(
+            stage.now,
             &LegConfig {
                 source: SourceId(2),
                 ..Stage::leg_config(5, true)
@@ -529,5 +532,5 @@ fn ten_thousand_comings_and_goings_leave_nothing() {
     }
     assert_eq!(stage.forwarding.counts(), (0, 0));
     assert_eq!(stage.forwarding.sources.places(), 1);
-    assert!(!stage.forwarding.is_waiting());
+    assert!(stage.forwarding.dirty.is_empty() && stage.forwarding.resends.is_empty());
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AudioOptions, Incoming, Local, Outgoing, formats};
+use super::{AudioOptions, Incoming, Local, Outgoing, Taken, formats};
 use crate::domain::id::TrackId;
 use crate::media::command::{
     CodecMapping, DATA_MESSAGE_BYTES_MAX, ExtensionIds, Fingerprint, IceCredentials, MediaKind,
@@ -236,18 +236,18 @@ impl Answering {
         self.sections.len()
     }
 
-    /// Sends a stream on a free section; its mid and the codecs the client takes there.
-    pub fn attach(
-        &mut self,
-        kind: MediaKind,
-        outgoing: Outgoing,
-    ) -> Option<(String, Vec<CodecMapping>)> {
+    /// Sends a stream on a free section; its mid and what the client takes there.
+    pub fn attach(&mut self, kind: MediaKind, outgoing: Outgoing) -> Option<(String, Taken)> {
         let section = self
             .sections
             .iter_mut()
             .find(|section| section.is_free(kind))?;
         section.outgoing = Some(outgoing);
-        Some((section.offered.mid.clone(), section.codecs.clone()))
+        let taken = Taken {
+            codecs: section.codecs.clone(),
+            extensions: section.extension_ids,
+        };
+        Some((section.offered.mid.clone(), taken))
     }
 
     /// Ends a stream of ours. The section is free again after the next answer.

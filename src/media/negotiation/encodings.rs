@@ -1,11 +1,8 @@
 //! Which layer of a published stream is which quality.
 
 use super::Incoming;
-use crate::media::command::EncodingConfig;
+use crate::media::command::{ENCODINGS_MAX, EncodingConfig};
 use crate::media::signal::Layer;
-
-/// Most layers of a stream; further ones are not forwarded.
-const ENCODINGS_MAX: usize = 3;
 
 /// The encodings of a stream, lowest quality first, with the layers of the announcement to each.
 ///

@@ -137,6 +137,15 @@ pub struct Outgoing {
     pub stereo: bool,
 }
 
+/// What a client takes on a section that we send on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Codecs with its payload types, in its order of preference.
+    pub codecs: Vec<CodecMapping>,
+    /// Header extensions.
+    pub extensions: ExtensionIds,
+}
+
 /// A stream that the client sends on a section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incoming {

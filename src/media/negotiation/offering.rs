@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{AudioOptions, Local, Outgoing, formats};
+use super::{AudioOptions, Local, Outgoing, Taken, formats};
 use crate::domain::id::TrackId;
-use crate::media::command::{CodecMapping, DATA_MESSAGE_BYTES_MAX, Fingerprint, MediaKind};
+use crate::media::command::{DATA_MESSAGE_BYTES_MAX, Fingerprint, MediaKind};
 use crate::media::sdp::{self, Direction, SECTIONS_MAX, SdpError, Section, SectionKind, Setup};
 
 /// A connection that we offer. Its first section carries data channels.
@@ -23,8 +23,8 @@ pub struct Offering {
 pub struct Answered {
     /// The client's certificates, when they are new.
     pub fingerprints: Option<Vec<Fingerprint>>,
-    /// Streams that the client takes from now on, with its payload types.
-    pub taken: Vec<(Outgoing, Vec<CodecMapping>)>,
+    /// Streams that the client takes from now on.
+    pub taken: Vec<(Outgoing, Taken)>,
     /// Streams that it refused; they are detached.
     pub refused: Vec<TrackId>,
 }
@@ -229,7 +229,12 @@ impl OfferSection {
             self.outgoing = None;
         } else {
             self.taken = true;
-            answered.taken.push((outgoing, codecs));
+            let ids = live.map(|section| formats::extensions(section, self.kind).1);
+            let taken = Taken {
+                codecs,
+                extensions: ids.unwrap_or_default(),
+            };
+            answered.taken.push((outgoing, taken));
         }
     }
 }

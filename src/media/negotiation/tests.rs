@@ -246,11 +246,12 @@ fn the_answer_to_simulcast_receives_the_same_ids() {
 fn a_subscribed_stream_is_announced_with_its_ids_and_the_whole_map() {
     let mut connection = answering();
     connection.offer(JOIN).unwrap();
-    let (mid, codecs) = connection
+    let (mid, taken) = connection
         .attach(MediaKind::Video, outgoing(1, 100))
         .unwrap();
     assert_eq!(mid, "3");
-    assert_eq!(codecs[0].payload_type, 96);
+    assert_eq!(taken.codecs[0].payload_type, 96);
+    assert!(taken.extensions.transport_cc.is_some());
     let (mid, _) = connection
         .attach(MediaKind::Video, outgoing(2, 200))
         .unwrap();

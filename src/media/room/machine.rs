@@ -42,6 +42,8 @@ pub struct Room {
     pub(super) newcomer: Option<ParticipantId>,
     /// Whose connection may need an offer, an answer or sections.
     pub(super) unsettled: BTreeSet<ParticipantId>,
+    /// Tracks that are received by others than before, or otherwise.
+    pub(super) demanded: BTreeSet<TrackId>,
     pub(super) announced: u64,
     outputs: VecDeque<Output>,
 }
@@ -55,6 +57,8 @@ pub enum Timer {
     Lost(ParticipantId),
     /// A connected participant is active even if its data channels are not open.
     Activate(ParticipantId),
+    /// Layers that nobody receives any more need not be sent.
+    Demand(TrackId),
     /// Presence and quality.
     Tick,
     /// Changes of people who do not publish are told.
@@ -83,6 +87,7 @@ impl Room {
             gone_quietly: Vec::new(),
             newcomer: None,
             unsettled: BTreeSet::new(),
+            demanded: BTreeSet::new(),
             announced: 0,
             outputs: VecDeque::new(),
             config,
@@ -97,6 +102,9 @@ impl Room {
         self.announce();
         while let Some(participant) = self.unsettled.pop_first() {
             self.negotiate(participant);
+        }
+        while let Some(track) = self.demanded.pop_first() {
+            self.weigh_demand(track);
         }
     }
 
@@ -217,15 +225,8 @@ impl Room {
             Request::Subscribe { tracks, subscribe } => {
                 self.subscribe(participant, &tracks, subscribe);
             }
-            Request::TrackSetting {
-                tracks,
-                disabled,
-                width,
-                height,
-                quality,
-            } => {
-                let shown = Some((width, height, quality));
-                self.track_setting(participant, &tracks, disabled, shown);
+            Request::TrackSetting { tracks, setting } => {
+                self.track_setting(participant, &tracks, setting);
             }
             Request::SubscriptionPermission { all, allowed } => {
                 self.share(participant, all, allowed);
@@ -273,6 +274,11 @@ impl Room {
                     self.tell(participant, Notice::OwnData { channel, payload });
                 }
             }
+            Event::LegHeld {
+                transport,
+                leg,
+                held,
+            } => self.leg_held(transport, leg, held),
             Event::AudioLevels(levels) => self.audio_levels(&levels),
             Event::Report(report) => self.reported(report),
         }
@@ -285,6 +291,7 @@ impl Room {
                     self.leave(participant, LeaveReason::ConnectionLost);
                 }
                 Timer::Activate(participant) => self.activate(participant),
+                Timer::Demand(track) => self.tell_demand(track),
                 Timer::Tick => self.tick(),
                 Timer::Quiet => self.announce_quiet(),
             }

@@ -10,7 +10,8 @@ use crate::domain::id::{LegId, ParticipantId, TrackId, TransportId};
 use crate::media::command::MediaKind;
 use crate::media::negotiation::{Answering, Offering};
 use crate::media::signal::{
-    Admission, Layout, LeaveReason, ParticipantState, ParticipantView, QualityGrade, TrackSource,
+    Admission, Layout, LeaveReason, ParticipantState, ParticipantView, QualityGrade, Setting,
+    TrackSource,
 };
 
 /// A participant.
@@ -82,10 +83,8 @@ pub struct Sharing {
 pub struct Wish {
     /// Explicitly subscribed or not.
     pub subscribe: Option<bool>,
-    /// Not shown at present.
-    pub disabled: bool,
-    /// Shown width, height and wanted quality; `None` means the best.
-    pub shown: Option<(u32, u32, u8)>,
+    /// How it is shown.
+    pub setting: Setting,
 }
 
 /// A subscription; without a leg it waits for a section or for the client's answer.

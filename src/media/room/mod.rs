@@ -4,6 +4,7 @@ mod announce;
 mod config;
 mod control;
 mod data;
+mod demand;
 mod link;
 mod machine;
 mod member;

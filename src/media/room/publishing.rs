@@ -46,6 +46,7 @@ impl Room {
                 binding: None,
                 started: false,
                 subscription_told: false,
+                told_demand: None,
                 subscribers: std::collections::BTreeSet::new(),
             };
             let view = track.view();
@@ -217,6 +218,7 @@ impl Room {
             member.wishes.remove(&track);
         }
         self.tracks.remove(&track);
+        self.demanded.insert(track);
         let member = self.members.get_mut(&participant);
         let Some(member) = member else { return };
         let ended = member.tracks.remove(&track);

@@ -4,8 +4,8 @@ use super::Room;
 use super::link::Link;
 use super::member::{PublisherSide, Waiting};
 use crate::domain::id::{ParticipantId, TrackId};
-use crate::media::command::{CodecMapping, Command, MediaKind, TransportConfig};
-use crate::media::negotiation::{Answering, Offered, Outgoing};
+use crate::media::command::{Command, MediaKind, TransportConfig};
+use crate::media::negotiation::{Answering, Offered, Outgoing, Taken};
 use crate::media::sdp::{SECTIONS_MAX, SdpError};
 use crate::media::signal::{Layout, Notice, RequestRefusal};
 
@@ -129,8 +129,8 @@ impl Room {
                 fingerprints,
             });
         }
-        for (outgoing, codecs) in answered.taken {
-            self.start_or_fail(participant, &outgoing, codecs);
+        for (outgoing, taken) in answered.taken {
+            self.start_or_fail(participant, &outgoing, taken);
         }
         for track in answered.refused {
             self.fail_subscription(participant, track);
@@ -138,14 +138,9 @@ impl Room {
         self.unsettled.insert(participant);
     }
 
-    fn start_or_fail(
-        &mut self,
-        participant: ParticipantId,
-        outgoing: &Outgoing,
-        codecs: Vec<CodecMapping>,
-    ) {
-        if self.suits(outgoing.track, &codecs) {
-            self.start_leg(participant, outgoing, codecs);
+    fn start_or_fail(&mut self, participant: ParticipantId, outgoing: &Outgoing, taken: Taken) {
+        if self.suits(outgoing.track, &taken.codecs) {
+            self.start_leg(participant, outgoing, taken);
         } else {
             self.fail_subscription(participant, outgoing.track);
         }
@@ -181,8 +176,8 @@ impl Room {
             let placed = self.place_waiting(participant);
             let progress = asked.is_none() || !placed.is_empty() || self.has_room(participant);
             self.answer(participant);
-            for (outgoing, codecs) in placed {
-                self.start_leg(participant, &outgoing, codecs);
+            for (outgoing, taken) in placed {
+                self.start_leg(participant, &outgoing, taken);
             }
             if !progress && let Some(member) = self.members.get_mut(&participant) {
                 // The client offered no more than before: asking once more would go on for ever.
@@ -206,7 +201,7 @@ impl Room {
     }
 
     /// Puts waiting subscriptions on free sections, audio first.
-    fn place_waiting(&mut self, participant: ParticipantId) -> Vec<(Outgoing, Vec<CodecMapping>)> {
+    fn place_waiting(&mut self, participant: ParticipantId) -> Vec<(Outgoing, Taken)> {
         let mut placed = Vec::new();
         for kind in [MediaKind::Audio, MediaKind::Video] {
             let Some(member) = self.members.get(&participant) else {
@@ -236,19 +231,19 @@ impl Room {
         participant: ParticipantId,
         track: TrackId,
         kind: MediaKind,
-    ) -> Option<(Outgoing, Vec<CodecMapping>)> {
+    ) -> Option<(Outgoing, Taken)> {
         let outgoing = self.outgoing(participant, track, kind)?;
         let member = self.members.get_mut(&participant)?;
         let side = member.publisher.as_mut()?;
-        let (_, codecs) = side.sections.attach(kind, outgoing.clone())?;
+        let (_, taken) = side.sections.attach(kind, outgoing.clone())?;
         if let Some(subscription) = member.subscriptions.get_mut(&track) {
             subscription.placed = true;
         }
-        if !self.suits(track, &codecs) {
+        if !self.suits(track, &taken.codecs) {
             self.fail_subscription(participant, track);
             return None;
         }
-        Some((outgoing, codecs))
+        Some((outgoing, taken))
     }
 
     fn answer(&mut self, participant: ParticipantId) {

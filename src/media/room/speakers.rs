@@ -63,16 +63,26 @@ impl Room {
             }
         }
         let mut changes = Vec::new();
+        let mut turned = Vec::new();
         for (source, (level, ratio)) in heard {
             let speaking = self.speaking.entry(source).or_default();
+            let was_active = speaking.active;
             if speaking.hear(level, ratio) {
                 changes.push((source, *speaking));
+            }
+            if speaking.active != was_active {
+                turned.push((source, speaking.active));
             }
             if speaking.is_over() {
                 self.speaking.remove(&source);
             }
         }
         self.tell_speakers(&changes);
+        for (source, speaks) in turned {
+            if let Some((_, track)) = self.sources.get(&source).copied() {
+                self.prioritize_speaker(track, speaks);
+            }
+        }
     }
 
     fn is_muted(&self, source: SourceId) -> Option<bool> {
@@ -87,6 +97,9 @@ impl Room {
             && speaking.active
         {
             self.tell_speakers(&[(source, Speaking::default())]);
+            if let Some((_, track)) = self.sources.get(&source).copied() {
+                self.prioritize_speaker(track, false);
+            }
         }
     }
 

@@ -5,8 +5,8 @@ use super::member::{Member, Subscription, Wish};
 use super::track::Track;
 use crate::domain::id::{ParticipantId, TrackId};
 use crate::media::command::{CodecMapping, Command, LegConfig, MediaKind};
-use crate::media::negotiation::{Local, Outgoing};
-use crate::media::signal::Notice;
+use crate::media::negotiation::{Local, Outgoing, Taken};
+use crate::media::signal::{Notice, Setting, TrackSource};
 
 impl Room {
     /// Whether a participant is to have a track: rights, policy, the publisher's will, its own.
@@ -198,12 +198,7 @@ impl Room {
     }
 
     /// Forwards a track on a section that the client agreed to.
-    pub(super) fn start_leg(
-        &mut self,
-        receiver: ParticipantId,
-        outgoing: &Outgoing,
-        codecs: Vec<CodecMapping>,
-    ) {
+    pub(super) fn start_leg(&mut self, receiver: ParticipantId, outgoing: &Outgoing, taken: Taken) {
         let track = outgoing.track;
         let leg = self.config.live_ids.leg();
         let Some(publisher) = self.tracks.get(&track).copied() else {
@@ -223,29 +218,28 @@ impl Room {
             return;
         };
         let wish = member.wishes.get(&track).copied().unwrap_or_default();
-        let has_rtx = codecs
+        let has_rtx = taken
+            .codecs
             .iter()
             .any(|mapping| mapping.rtx_payload_type.is_some());
-        let (source, kind) = (binding.source, known.request.kind);
         let config = LegConfig {
             leg,
-            source,
+            source: binding.source,
             transport: link.transport,
             ssrc: outgoing.ssrc,
             rtx_ssrc: outgoing.rtx_ssrc.filter(|_| has_rtx),
-            codecs,
+            codecs: taken.codecs,
+            extensions: taken.extensions,
             encoding: encoding_of(known, wish),
-            paused: known.muted || wish.disabled,
+            priority: priority_of(known, wish),
+            paused: known.muted || wish.setting.disabled,
         };
-        let paused = config.paused;
         self.command(Command::AddLeg(config));
+        self.demanded.insert(track);
         if let Some(member) = self.members.get_mut(&receiver)
             && let Some(subscription) = member.subscriptions.get_mut(&track)
         {
             subscription.leg = Some(leg);
-        }
-        if kind == MediaKind::Video && !paused {
-            self.command(Command::RequestKeyFrame { source });
         }
         if let Some(known) = self.track_mut(publisher, track)
             && !std::mem::replace(&mut known.subscription_told, true)
@@ -284,6 +278,7 @@ impl Room {
             && let Some(known) = self.track_mut(publisher, track)
         {
             known.subscribers.remove(&receiver);
+            self.demanded.insert(track);
         }
         self.unsettled.insert(receiver);
     }
@@ -303,8 +298,7 @@ impl Room {
         &mut self,
         receiver: ParticipantId,
         tracks: &[TrackId],
-        disabled: bool,
-        shown: Option<(u32, u32, u8)>,
+        setting: Setting,
     ) {
         for track in tracks.iter().copied() {
             let Some(publisher) = self.tracks.get(&track).and_then(|id| self.members.get(id))
@@ -318,15 +312,13 @@ impl Room {
                 return;
             };
             let old = member.wishes.get(&track).copied().unwrap_or_default();
-            let new = Wish {
-                disabled,
-                shown,
-                ..old
-            };
+            let new = Wish { setting, ..old };
             let leg = member.subscriptions.get(&track).and_then(|known| known.leg);
             let (before, encoding) = (encoding_of(known, old), encoding_of(known, new));
-            let paused = known.muted || disabled;
-            let was_paused = known.muted || old.disabled;
+            let priority = priority_of(known, new);
+            let reprioritized = priority != priority_of(known, old);
+            let paused = known.muted || setting.disabled;
+            let was_paused = known.muted || old.setting.disabled;
             if let Some(member) = self.members.get_mut(&receiver) {
                 member.wishes.insert(track, new);
             }
@@ -334,10 +326,13 @@ impl Room {
             if encoding != before {
                 self.command(Command::SelectEncoding { leg, encoding });
             }
+            if reprioritized {
+                self.command(Command::PrioritizeLeg { leg, priority });
+            }
             if paused != was_paused {
                 self.command(Command::PauseLeg { leg, paused });
-                self.refresh(track, paused);
             }
+            self.demanded.insert(track);
         }
     }
 
@@ -351,25 +346,14 @@ impl Room {
         let muted = known.muted;
         let pausing = known.subscribers.iter().filter_map(|receiver| {
             let member = self.members.get(receiver)?;
-            let disabled = member.wishes.get(&track).is_some_and(|wish| wish.disabled);
+            let wish = member.wishes.get(&track);
+            let disabled = wish.is_some_and(|wish| wish.setting.disabled);
             let leg = member.subscriptions.get(&track)?.leg?;
             (!disabled).then_some(leg)
         });
         let pausing: Vec<_> = pausing.collect();
         for leg in pausing {
             self.command(Command::PauseLeg { leg, paused: muted });
-        }
-        self.refresh(track, muted);
-    }
-
-    /// A copy that goes on needs a key frame.
-    fn refresh(&mut self, track: TrackId, paused: bool) {
-        let publisher = self.tracks.get(&track).and_then(|id| self.members.get(id));
-        let known = publisher.and_then(|member| member.tracks.get(&track));
-        let video = known.filter(|known| known.request.kind == MediaKind::Video && !paused);
-        if let Some(binding) = video.and_then(|known| known.binding.as_ref()) {
-            let source = binding.source;
-            self.command(Command::RequestKeyFrame { source });
         }
     }
 }
@@ -384,9 +368,22 @@ fn is_stream_name(name: &str) -> bool {
 const STREAM_NAME_BYTES_MAX: usize = 28;
 
 /// The encoding that a wish means.
-fn encoding_of(track: &Track, wish: Wish) -> u8 {
+pub(super) fn encoding_of(track: &Track, wish: Wish) -> u8 {
     let best = (0, 0, u8::MAX);
-    let (width, height, quality) = wish.shown.unwrap_or(best);
+    let (width, height, quality) = wish.setting.shown.unwrap_or(best);
     let binding = track.binding.as_ref();
     binding.map_or(0, |binding| binding.nearest(width, height, quality))
+}
+
+/// Priority of a shared screen, unless the client says otherwise: a lesson is on it.
+const SCREEN_PRIORITY: u8 = 255;
+/// Priority of any other picture.
+const PICTURE_PRIORITY: u8 = 1;
+
+fn priority_of(track: &Track, wish: Wish) -> u8 {
+    match (wish.setting.priority, track.request.source) {
+        (0, TrackSource::ScreenShare) => SCREEN_PRIORITY,
+        (0, _) => PICTURE_PRIORITY,
+        (said, _) => said,
+    }
 }

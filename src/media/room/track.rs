@@ -30,6 +30,8 @@ pub struct Track {
     pub subscription_told: bool,
     /// Who is subscribed, with or without a leg yet.
     pub subscribers: BTreeSet<ParticipantId>,
+    /// The highest layer that its publisher was told to send; `None` in it is none at all.
+    pub told_demand: Option<Option<u8>>,
 }
 
 /// Where a track comes in.

@@ -24,6 +24,9 @@ const REPORTS_PAUSE: Duration = Duration::from_secs(1);
 /// Time between two reports to the room half.
 const SUMMARY_PAUSE: Duration = Duration::from_secs(5);
 
+/// Time between two divisions of the way to a client that does not feed back.
+const DIVISION_PAUSE: Duration = Duration::from_millis(500);
+
 /// A compound RTCP packet is sent when it is longer than this.
 const COMPOUND_BYTES: usize = 1_100;
 
@@ -34,6 +37,7 @@ pub(super) fn first(now: Instant, place: usize) -> Duties {
     Duties {
         feedback_at: now + FEEDBACK_PAUSE,
         reports_at: now + TICK * (turn + 1),
+        division_at: now + DIVISION_PAUSE,
         summary_at: now + SUMMARY_PAUSE,
     }
 }
@@ -52,6 +56,7 @@ impl Shard {
             }
             self.feed_back(now, place);
             self.report(now, place);
+            self.divide_by_time(now, place);
             self.summarize(now, place);
         }
         self.ask_publishers(now);
@@ -113,6 +118,40 @@ impl Shard {
         duties.reports_at = now + REPORTS_PAUSE;
         self.report_received(now, place);
         self.report_sent(now, place);
+    }
+
+    fn divide_by_time(&mut self, now: Instant, place: usize) {
+        let duties = self
+            .peers
+            .get_mut(place)
+            .and_then(|peer| peer.duties.as_mut());
+        let Some(duties) = duties.filter(|duties| duties.division_at <= now) else {
+            return;
+        };
+        duties.division_at = now + DIVISION_PAUSE;
+        self.divide(now, place);
+    }
+
+    /// Divides the way to a client among its legs.
+    pub(super) fn divide(&mut self, now: Instant, place: usize) {
+        let Self {
+            peers,
+            forwarding,
+            events,
+            ..
+        } = self;
+        let Some(peer) = peers.get(place) else {
+            return;
+        };
+        let transport = peer.transport.id();
+        let legs = peer.legs.values().copied();
+        forwarding.divide(now, place, legs, |leg, held| {
+            events.push_back(Event::LegHeld {
+                transport,
+                leg,
+                held,
+            });
+        });
     }
 
     fn report_received(&mut self, now: Instant, place: usize) {
@@ -243,7 +282,7 @@ impl Shard {
         } = self;
         let mut next: Option<Instant> = None;
         for source in forwarding.sources_mut() {
-            source.refresh_live(now);
+            source.refresh(now);
             let Some(peer) = peers.get_mut(source.publisher) else {
                 continue;
             };

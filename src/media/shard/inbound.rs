@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::Shard;
+use crate::media::bandwidth::feedback::Feedback;
 use crate::media::command::{Event, MediaKind};
 use crate::media::peer::Peer;
 use crate::media::remote::Remote;
@@ -129,6 +130,7 @@ impl Shard {
                 Item::SenderInfo(info) => self.take_sender_info(now, place, info),
                 Item::Block(block) => self.take_block(now, place, &block),
                 Item::Nack { ssrc, entries } => self.take_nack(now, place, ssrc, entries),
+                Item::TransportFeedback(body) => self.take_feedback(now, place, body),
                 Item::KeyFrameRequest { ssrc } => self.take_key_frame_request(now, place, ssrc),
             }
         }
@@ -167,6 +169,14 @@ impl Shard {
         }
     }
 
+    fn take_feedback(&mut self, now: Instant, place: usize, body: &[u8]) {
+        let trip = self.peers.get(place).and_then(|peer| peer.round_trip);
+        if let Some(feedback) = Feedback::parse(body) {
+            self.forwarding.feedback(now, place, &feedback, trip);
+            self.divide(now, place);
+        }
+    }
+
     fn take_nack(&mut self, now: Instant, place: usize, ssrc: u32, entries: &[u8]) {
         let leg = self
             .peers
@@ -194,7 +204,7 @@ impl Shard {
             return;
         };
         let leg = &source.legs[at];
-        if source.kind != MediaKind::Video || leg.is_paused() {
+        if source.kind != MediaKind::Video || leg.is_stopped() {
             return;
         }
         let shown = usize::from(leg.shown());

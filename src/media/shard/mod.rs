@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::batch::SendBatch;
-use super::command::{Command, Event, LegConfig, SourceConfig, TransportConfig};
+use super::command::{Command, ENCODINGS_MAX, Event, LegConfig, SourceConfig, TransportConfig};
 use super::demux::{Packet, classify};
 use super::forward::Forwarding;
 use super::leg::{Leg, LegCounts};
@@ -28,9 +28,6 @@ use super::transport::{Identity, Transport, TransportEvent};
 use super::twcc::ArrivalLog;
 use crate::domain::id::{LegId, SourceId, TransportId};
 use duties::{TICK, TICK_MIN};
-
-/// Encodings of one source.
-const ENCODINGS_MAX: usize = 3;
 
 /// What a shard is made with.
 pub struct ShardConfig {
@@ -124,7 +121,7 @@ impl Shard {
             }
             Command::AddSource(config) => self.add_source(&config),
             Command::RemoveSource { source } => self.remove_source(source),
-            Command::AddLeg(config) => self.add_leg(&config),
+            Command::AddLeg(config) => self.add_leg(now, &config),
             Command::RemoveLeg { leg } => self.remove_leg(leg),
             Command::PauseLeg { leg, paused } => {
                 self.with_leg(leg, |leg| leg.pause(paused));
@@ -132,10 +129,13 @@ impl Shard {
             Command::SelectEncoding { leg, encoding } => {
                 self.with_leg(leg, |leg| leg.select(encoding));
             }
-            Command::RequestKeyFrame { source } => {
+            Command::PrioritizeLeg { leg, priority } => {
+                self.with_leg(leg, |leg| leg.prioritize(priority));
+            }
+            Command::PrioritizeSource { source, priority } => {
                 let place = self.forwarding.place(source);
                 if let Some(source) = place.and_then(|place| self.forwarding.source_mut(place)) {
-                    source.want_key_frames();
+                    source.priority = priority;
                 }
             }
             Command::SendData {
@@ -160,6 +160,7 @@ impl Shard {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.forwarding.handle_timeout(now);
         if self.tick_at.is_some_and(|at| at <= now) {
             self.tick_at = Some(now + TICK);
             self.tick(now);
@@ -171,12 +172,13 @@ impl Shard {
 
     /// When [`Self::handle_timeout`] has something to do; `None` without clients.
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.tick_at
+        let pace_at = self.forwarding.next_timeout();
+        self.tick_at.into_iter().chain(pace_at).min()
     }
 
     /// Seals what waits into a batch until it is full: true when more waits for the next batch.
-    pub fn fill(&mut self, batch: &mut SendBatch) -> bool {
-        self.outbox.fill(batch) || self.forwarding.fill(batch)
+    pub fn fill(&mut self, now: Instant, batch: &mut SendBatch) -> bool {
+        self.outbox.fill(batch) || self.forwarding.fill(now, batch)
     }
 
     /// Says good-bye to every client; no event follows.
@@ -283,7 +285,7 @@ impl Shard {
         }
     }
 
-    fn add_leg(&mut self, config: &LegConfig) {
+    fn add_leg(&mut self, now: Instant, config: &LegConfig) {
         let Some(&place) = self.by_transport.get(&config.transport) else {
             return;
         };
@@ -295,7 +297,7 @@ impl Shard {
         if full || peer.legs.contains_key(&config.ssrc) {
             return;
         }
-        if self.forwarding.add_leg(config, place).is_none() {
+        if self.forwarding.add_leg(now, config, place).is_none() {
             return;
         }
         peer.legs.insert(config.ssrc, config.leg);
@@ -305,6 +307,7 @@ impl Shard {
             let transport = &peer.transport;
             self.forwarding
                 .open_leg(config.leg, to, |ssrc| transport.sealer(ssrc));
+            self.divide(now, place);
         }
     }
 
@@ -409,6 +412,7 @@ impl Shard {
             self.forwarding
                 .open_leg(*leg, to, |ssrc| transport.sealer(ssrc));
         }
+        self.divide(now, place);
         self.hasten(now);
     }
 
@@ -438,6 +442,7 @@ impl Shard {
                 self.remove_source(id);
             }
         }
+        self.forwarding.forget_transport(place);
         self.peers.remove(place);
     }
 

@@ -105,7 +105,9 @@ fn forward(media: &MediaHandle) {
         ssrc: 99,
         rtx_ssrc: None,
         codecs,
+        extensions: ExtensionIds::default(),
         encoding: 0,
+        priority: 1,
         paused: false,
     };
     media.sender().send(Command::AddSource(source)).unwrap();

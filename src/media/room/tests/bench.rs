@@ -122,10 +122,14 @@ impl Watcher {
                 self.legs.insert(config.leg, config.clone());
             }
             Command::RemoveLeg { leg } => assert!(self.legs.remove(leg).is_some()),
-            Command::PauseLeg { leg, .. } | Command::SelectEncoding { leg, .. } => {
+            Command::PauseLeg { leg, .. }
+            | Command::SelectEncoding { leg, .. }
+            | Command::PrioritizeLeg { leg, .. } => {
                 assert!(self.legs.contains_key(leg));
             }
-            Command::RequestKeyFrame { source } => assert!(self.sources.contains_key(source)),
+            Command::PrioritizeSource { source, .. } => {
+                assert!(self.sources.contains_key(source));
+            }
             Command::SendData { transport, .. } => assert!(self.transports.contains(transport)),
         }
     }

@@ -8,6 +8,7 @@
 mod bench;
 mod control;
 mod crowd;
+mod demand;
 mod property;
 mod publishing;
 mod stay;

@@ -2,6 +2,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::time::Duration;
 
 use super::world::{LEVEL, MID, OPUS, TRANSPORT_CC, VP8, World, packet};
 use crate::media::batch::SendBatch;
@@ -38,6 +39,9 @@ unsafe impl GlobalAlloc for Counting {
         unsafe { System.realloc(place, layout, size) }
     }
 }
+
+/// Time between two datagrams.
+const STEP: Duration = Duration::from_millis(1);
 
 /// Sealed datagrams of both kinds of media, and requests for retransmissions and key frames.
 fn traffic(world: &mut World, from: u16, count: u16) -> Vec<(Remote, Vec<u8>)> {
@@ -80,13 +84,15 @@ fn a_packet_is_opened_remembered_and_sealed_for_its_legs_without_allocating() {
     let mut counts = [0; 2];
     for (turn, count) in counts.iter_mut().enumerate() {
         let mut datagrams = traffic(&mut world, 2_000 * turn as u16, 2_000);
-        let (now, shard) = (world.now, &mut world.shard);
+        let (mut now, shard) = (world.now, &mut world.shard);
+        world.now += STEP * 6_000;
         let before = COUNT.get();
         for (from, datagram) in &mut datagrams {
+            now += STEP;
             shard.handle_datagram(now, *from, datagram);
             let mut more = true;
             while more {
-                more = shard.fill(&mut batch);
+                more = shard.fill(now, &mut batch);
                 sent += batch.datagrams().count();
                 batch.clear();
             }

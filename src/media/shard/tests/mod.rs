@@ -1,6 +1,7 @@
 //! What clients get out of a shard, with real handshakes and real encryption.
 
 mod allocation;
+mod narrow;
 mod world;
 
 use std::net::SocketAddr;
@@ -95,6 +96,7 @@ fn a_loss_on_the_way_up_is_asked_for_and_reaches_everybody() {
         .filter_map(|item| match item {
             Item::Nack { ssrc: 7, entries } => Some(rtcp::nacked(entries).collect::<Vec<_>>()),
             Item::Nack { .. }
+            | Item::TransportFeedback(_)
             | Item::SenderInfo(_)
             | Item::Block(_)
             | Item::KeyFrameRequest { .. } => None,
@@ -214,6 +216,7 @@ fn a_subscriber_gets_sender_reports_and_its_answer_tells_what_was_delivered() {
         | Event::TransportHeard { .. }
         | Event::TransportClosed { .. }
         | Event::EncodingStarted { .. }
+        | Event::LegHeld { .. }
         | Event::ChannelOpened { .. }
         | Event::Data { .. }
         | Event::AudioLevels(_) => None,
@@ -267,10 +270,10 @@ fn layers_are_learnt_from_media_section_and_restriction_id() {
     let mut world = World::with_clients(2);
     world.video_source(1, 0, &["q", "h", "f"]);
     world.leg(1, 1, 1);
-    for n in 0..40_u16 {
+    for n in 0..60_u16 {
         for (layer, rid) in [b"q", b"h", b"f"].into_iter().enumerate() {
             let requested = world.key_frame_requests(0) > 0;
-            let key = n == 0 || requested || n == 20;
+            let key = requested || n % 20 == 0;
             let payload = vp8(key, 100 * layer as u16 + n, 0);
             let ssrc = 70 + layer as u32;
             let named: [(u8, &[u8]); 2] = [(MID, b"1"), (RID, rid)];
@@ -448,8 +451,13 @@ fn orders_about_unknown_things_do_nothing() {
             leg: LegId(1),
             encoding: 9,
         },
-        Command::RequestKeyFrame {
+        Command::PrioritizeLeg {
+            leg: LegId(1),
+            priority: 3,
+        },
+        Command::PrioritizeSource {
             source: SourceId(1),
+            priority: 3,
         },
         Command::CloseTransport {
             transport: TransportId(1),

@@ -25,6 +25,7 @@ pub(super) const TRANSPORT_CC: u8 = 3;
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) header: Header,
+    pub(super) plain: Vec<u8>,
     pub(super) payload: Vec<u8>,
 }
 
@@ -120,7 +121,7 @@ impl World {
             }
             let mut more = true;
             while more {
-                more = self.shard.fill(&mut self.batch);
+                more = self.shard.fill(now, &mut self.batch);
                 for (to, datagram) in self.batch.datagrams() {
                     quiet = false;
                     if let Some(node) = self.nodes.iter_mut().find(|n| n.address == to) {
@@ -193,7 +194,9 @@ impl World {
                 mapping(Codec::Vp8, 100, Some(101)),
                 mapping(Codec::Opus, 109, None),
             ],
+            extensions: extensions(),
             encoding: 2,
+            priority: 1,
             paused: false,
         }));
     }
@@ -236,6 +239,7 @@ impl Node {
         self.packets.push(Seen {
             header,
             payload: plain[header.payload_start..header.payload_end].to_vec(),
+            plain: plain.to_vec(),
         });
     }
 }
