@@ -302,8 +302,9 @@ pub enum Notice {
         /// True mutes.
         muted: bool,
     },
-    /// Participants that changed, oneself among them; each with the whole list of its tracks.
-    Participants(Vec<ParticipantView>),
+    /// Participants that changed, oneself among them; each with the whole list of its tracks. What
+    /// many observers are told is shared by them.
+    Participants(Vec<Arc<ParticipantView>>),
     /// Changes of who speaks.
     Speakers(Vec<Speaker>),
     /// Quality of connections.

@@ -12,6 +12,7 @@ use crate::shell::clock::SystemClock;
 use crate::shell::config::{Config, Refused};
 use crate::shell::doctor::{self, Verdict};
 use crate::shell::foundation::{self, Foundation};
+use crate::shell::memory;
 use crate::shell::serve;
 use crate::shell::user::{self, AddUser};
 
@@ -111,6 +112,7 @@ impl Options {
 /// something is not as it should be, 2 when the command line is wrong.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    memory::tune();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -20,6 +20,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::memory;
+
 /// Connections at once, if the system allows as many files: all learners of a large class with an
 /// event stream and a signalling socket each, twice over.
 pub const CONNECTIONS_MAX: usize = 16_384;
@@ -36,8 +38,10 @@ const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
 
 /// Between two looks at how many connections are left.
 const LOOK: Duration = Duration::from_secs(5);
-/// So many connections fewer than there were are worth giving their memory back.
-const FEWER: usize = 1_000;
+/// So many connections more or fewer than before leave memory behind that is worth giving back.
+const CHANGED: usize = 50;
+/// A change of so many between two looks says that the coming and going is not over.
+const CALM: usize = 10;
 
 /// How many connections there are and may be.
 #[derive(Clone, Debug)]
@@ -75,17 +79,18 @@ impl Connections {
         self.max
     }
 
-    /// Gives memory back to the system after crowds have left, until dropped. The allocator would
-    /// keep what they took: 14 KiB each, in pieces between what lives on.
+    /// Gives memory back to the system after the start, and after crowds have come or gone, until
+    /// dropped. The allocator would keep what they took in pieces between what lives on.
     pub async fn upkeep(self) {
-        let mut most = 0;
+        let (mut at_last_look, mut settled) = (0, None);
         loop {
             tokio::time::sleep(LOOK).await;
             let open = self.open();
-            most = most.max(open);
-            if most - open >= FEWER {
-                give_memory_back();
-                most = open;
+            let calm = open.abs_diff(at_last_look) < CALM;
+            at_last_look = open;
+            if calm && settled.is_none_or(|known: usize| known.abs_diff(open) >= CHANGED) {
+                memory::give_back();
+                settled = Some(open);
             }
         }
     }
@@ -127,15 +132,6 @@ impl Connections {
         }
     }
 }
-
-#[cfg(target_env = "gnu")]
-fn give_memory_back() {
-    // SAFETY: the function takes its own locks and no pointer.
-    unsafe { libc::malloc_trim(0) };
-}
-
-#[cfg(not(target_env = "gnu"))]
-fn give_memory_back() {}
 
 /// Lets connections in while there is room.
 #[derive(Clone, Debug)]

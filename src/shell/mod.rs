@@ -14,6 +14,7 @@ pub mod entropy;
 pub mod foundation;
 pub mod keys;
 pub mod media;
+pub mod memory;
 pub mod plane;
 pub mod postgres;
 pub mod rooms;

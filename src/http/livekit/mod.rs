@@ -36,7 +36,10 @@ use crate::service::call::Call;
 const MESSAGE_BYTES_MAX: usize = DESCRIPTION_BYTES_MAX + 64 * 1024;
 /// Read at once from one client, bytes. Messages are small and rare, and a socket keeps this buffer
 /// for its whole life: the library's 128 KiB would be most of what a learner costs.
-const READ_BUFFER_BYTES: usize = 4 * 1024;
+const READ_BUFFER_BYTES: usize = 2 * 1024;
+/// Collected before it is written to one client, bytes. The buffer keeps the size of the largest
+/// write for the socket's whole life.
+const WRITE_BUFFER_BYTES: usize = 4 * 1024;
 /// Most that waits to be written to one client, bytes; beyond, the socket is lost.
 const WRITE_BUFFER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -119,6 +122,7 @@ async fn enter(
     };
     upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
         .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)

@@ -1,6 +1,7 @@
 //! What a client hears: the room's notices as LiveKit's `SignalResponse`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use livekit_protocol as proto;
 use proto::signal_response::Message;
@@ -8,7 +9,8 @@ use proto::signal_response::Message;
 use super::view;
 use crate::domain::id::{ParticipantId, TrackId};
 use crate::media::signal::{
-    ConnectionQuality, Layout, LeaveReason, Notice, QualityGrade, RequestRefusal, Speaker, Welcome,
+    ConnectionQuality, Layout, LeaveReason, Notice, ParticipantView, QualityGrade, RequestRefusal,
+    Speaker, Welcome,
 };
 
 /// Seconds between a client's pings.
@@ -59,9 +61,7 @@ pub fn outbound(notice: Notice) -> Option<Message> {
             sid: track.sid(),
             muted,
         }),
-        Notice::Participants(views) => Message::Update(proto::ParticipantUpdate {
-            participants: views.iter().map(view::participant).collect(),
-        }),
+        Notice::Participants(views) => update(&views),
         Notice::Speakers(speakers) => Message::SpeakersChanged(proto::SpeakersChanged {
             speakers: speakers.iter().map(speaker).collect(),
         }),
@@ -214,6 +214,13 @@ fn speaker(speaker: &Speaker) -> proto::SpeakerInfo {
         level: speaker.level,
         active: speaker.active,
     }
+}
+
+/// Participants that changed.
+pub fn update(views: &[Arc<ParticipantView>]) -> Message {
+    Message::Update(proto::ParticipantUpdate {
+        participants: views.iter().map(|view| view::participant(view)).collect(),
+    })
 }
 
 fn stream_state(participant: ParticipantId, track: TrackId, held: bool) -> Message {

@@ -28,11 +28,14 @@ const SILENCE_CHECK: Duration = Duration::from_secs(5);
 const SILENCE_MAX: TimeDelta = TimeDelta::seconds(30);
 /// Notices that go out in one write.
 const BATCH_MAX: usize = 64;
+/// Participants in one message: of a large room, many small messages keep buffers small.
+const VIEWS_MAX: usize = 16;
 
 /// Carries an admitted client's messages until one side ends it.
 pub async fn run(mut socket: WebSocket, state: LivekitState, admission: Admission, entry: Entry) {
     let identity = admission.identity.clone();
-    let stay = match enter(&state, admission, entry.purpose).await {
+    // What is awaited only now and then is boxed: a task keeps room for its largest future.
+    let stay = match Box::pin(enter(&state, admission, entry.purpose)).await {
         Ok(stay) => stay,
         Err(farewell) => {
             let _ = write(&mut socket, vec![encode(Answer::Leave(farewell), false)]).await;
@@ -137,15 +140,15 @@ impl Session {
     async fn converse(&mut self, first: Vec<Inbound>) -> Result<std::convert::Infallible, End> {
         // Clients hear nothing before the welcome, so what they brought along waits for it.
         let welcome = self.stay.notice().await;
-        self.tell(welcome).await?;
+        Box::pin(self.tell(welcome)).await?;
         for message in first {
-            self.handle(message).await?;
+            Box::pin(self.handle(message)).await?;
         }
         let mut silence = silence_check();
         loop {
             tokio::select! {
-                notice = self.stay.notice() => self.tell(notice).await?,
-                frame = self.socket.recv() => self.hear(frame).await?,
+                notice = self.stay.notice() => Box::pin(self.tell(notice)).await?,
+                frame = self.socket.recv() => Box::pin(self.hear(frame)).await?,
                 _ = silence.tick() => self.check_silence()?,
             }
         }
@@ -160,6 +163,9 @@ impl Session {
             over = matches!(notice, Notice::Left(_));
             if let Notice::OwnData { channel, payload } = notice {
                 self.send_data(channel, &payload).await?;
+            } else if let Notice::Participants(views) = notice {
+                let slices = views.chunks(VIEWS_MAX).map(|views| outbound::update(views));
+                frames.extend(slices.map(|update| encode(update, self.text)));
             } else if let Some(answer) = outbound(notice) {
                 frames.push(encode(answer, self.text));
             }

@@ -17,7 +17,7 @@ static LINE_NUMBERS: AtomicU64 = AtomicU64::new(1);
 pub struct Line {
     /// Tells this line from an earlier one of the same stay.
     pub number: u64,
-    notices: mpsc::Sender<Notice>,
+    notices: mpsc::Sender<Box<Notice>>,
     ended: oneshot::Sender<LeaveReason>,
 }
 
@@ -27,7 +27,9 @@ impl Line {
     /// # Errors
     /// [`LineError::Full`] when the client does not read, [`LineError::Closed`] when it is gone.
     pub fn tell(&self, notice: Notice) -> Result<(), LineError> {
-        self.notices.try_send(notice).map_err(|error| match error {
+        // Boxed, because a queue keeps room for some thirty of them for each client.
+        let sent = self.notices.try_send(Box::new(notice));
+        sent.map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => LineError::Full,
             mpsc::error::TrySendError::Closed(_) => LineError::Closed,
         })
@@ -65,7 +67,7 @@ pub struct Stay {
     participant: ParticipantId,
     number: u64,
     mail: mpsc::Sender<Letter>,
-    notices: mpsc::Receiver<Notice>,
+    notices: mpsc::Receiver<Box<Notice>>,
     ended: Option<oneshot::Receiver<LeaveReason>>,
     farewell: Option<OwnedPermit<EndedLine>>,
 }
@@ -94,7 +96,7 @@ impl Stay {
     pub async fn notice(&mut self) -> Option<Notice> {
         self.ended.as_ref()?;
         let notice = match self.notices.recv().await {
-            Some(notice) => notice,
+            Some(notice) => *notice,
             None => self.last_notice(),
         };
         Some(self.noted(notice))
@@ -104,7 +106,7 @@ impl Stay {
     pub fn waiting_notice(&mut self) -> Option<Notice> {
         self.ended.as_ref()?;
         match self.notices.try_recv() {
-            Ok(notice) => Some(self.noted(notice)),
+            Ok(notice) => Some(self.noted(*notice)),
             Err(_) => None,
         }
     }
@@ -137,7 +139,7 @@ impl Drop for Stay {
 pub(super) struct OpenLine {
     number: u64,
     mail: mpsc::Sender<Letter>,
-    notices: mpsc::Receiver<Notice>,
+    notices: mpsc::Receiver<Box<Notice>>,
     ended: oneshot::Receiver<LeaveReason>,
     farewell: OwnedPermit<EndedLine>,
 }

@@ -4,6 +4,8 @@
 //! In large rooms, changes of people who publish nothing wait up to a second, so that three
 //! thousand joins within a minute cost each client some sixty updates and not three thousand.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 
 use super::Room;
@@ -23,7 +25,7 @@ pub struct Gone {
     /// What it came in with.
     pub admission: Admission,
     /// Its last view.
-    pub view: ParticipantView,
+    pub view: Arc<ParticipantView>,
 }
 
 impl Room {
@@ -65,7 +67,7 @@ impl Room {
             if newcomer != Some(participant) {
                 member.version += 1;
                 let view = member.view();
-                self.tell(participant, Notice::Participants(vec![view]));
+                self.tell(participant, Notice::Participants(vec![Arc::new(view)]));
             }
             if prompt || self.publishers.contains(&participant) {
                 self.quiet.remove(&participant);
@@ -89,9 +91,9 @@ impl Room {
     fn tell_others(&mut self, subjects: &[ParticipantId], gone: &[Gone]) {
         let subjects = subjects.iter().filter_map(|subject| {
             let member = self.members.get(subject)?;
-            Some((&member.admission, member.view()))
+            Some((&member.admission, Arc::new(member.view())))
         });
-        let subjects: Vec<(&Admission, ParticipantView)> = subjects.collect();
+        let subjects: Vec<(&Admission, Arc<ParticipantView>)> = subjects.collect();
         if subjects.is_empty() && gone.is_empty() {
             return;
         }
@@ -105,7 +107,7 @@ impl Room {
                 view.participant != observer.id && self.may_see(observer, admission)
             });
             let present = present.map(|(_, view)| view);
-            let views: Vec<ParticipantView> = if observer.signal {
+            let views: Vec<Arc<ParticipantView>> = if observer.signal {
                 departed.chain(present).cloned().collect()
             } else {
                 departed.cloned().collect()
@@ -121,7 +123,7 @@ impl Room {
 
     /// A client whose signalling is lost hears of departures when it is back; of the rest it is
     /// told everything then.
-    fn tell_or_keep(&mut self, observer: ParticipantId, views: Vec<ParticipantView>) {
+    fn tell_or_keep(&mut self, observer: ParticipantId, views: Vec<Arc<ParticipantView>>) {
         let bound = self.config.limits.participants_max;
         match self.members.get_mut(&observer) {
             Some(member) if !member.signal => {
@@ -134,12 +136,20 @@ impl Room {
     }
 
     /// Everybody else whom a participant may see.
-    pub(super) fn others(&self, observer: ParticipantId) -> Vec<ParticipantView> {
-        let Some(member) = self.members.get(&observer) else {
-            return Vec::new();
-        };
-        let others = self.members.values().filter(|other| other.id != observer);
-        let seen = others.filter(|other| self.may_see(member, &other.admission));
-        seen.map(Member::view).collect()
+    pub(super) fn others(&self, observer: ParticipantId) -> impl Iterator<Item = &Member> {
+        let member = self.members.get(&observer);
+        let others = self
+            .members
+            .values()
+            .filter(move |other| other.id != observer);
+        others.filter(move |other| {
+            member.is_some_and(|member| self.may_see(member, &other.admission))
+        })
+    }
+
+    /// Whether a newcomer hears of somebody with its welcome, which in a large room names those only
+    /// who publish: the others follow, so that no message grows with the room.
+    pub(super) fn is_in_welcome(&self, other: &Member) -> bool {
+        self.is_prompt() || other.publishes()
     }
 }

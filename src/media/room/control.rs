@@ -100,7 +100,7 @@ impl Room {
             .iter()
             .filter_map(|subject| self.members.get(subject));
         let views = members.map(|member| member.farewell(LeaveReason::Removed));
-        let views: Vec<ParticipantView> = views.collect();
+        let views: Vec<Arc<ParticipantView>> = views.map(Arc::new).collect();
         if !views.is_empty() {
             self.tell(observer, Notice::Participants(views));
         }
@@ -110,7 +110,8 @@ impl Room {
         let members = subjects
             .iter()
             .filter_map(|subject| self.members.get(subject));
-        let views: Vec<ParticipantView> = members.map(super::member::Member::view).collect();
+        let views: Vec<Arc<ParticipantView>> =
+            members.map(|member| Arc::new(member.view())).collect();
         if !views.is_empty() {
             self.tell(observer, Notice::Participants(views));
         }

@@ -1,6 +1,7 @@
 //! A participant: its rights, connections, tracks and subscriptions.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -30,7 +31,7 @@ pub struct Member {
     /// Its signalling is up.
     pub signal: bool,
     /// Who left while its signalling was lost; bounded by the room's participants.
-    pub missed: Vec<ParticipantView>,
+    pub missed: Vec<Arc<ParticipantView>>,
     /// The connection that the client offers.
     pub publisher: Option<PublisherSide>,
     /// The connection that we offer, in [`Layout::Dual`].

@@ -1,5 +1,6 @@
 //! A participant's stay: coming in, connecting, losing and resuming its signalling, leaving.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -45,13 +46,23 @@ impl Room {
         let member = Member::new(participant, admission, self.now);
         let own = member.view();
         self.members.insert(participant, member);
+        let (first, later): (Vec<&Member>, Vec<&Member>) = self
+            .others(participant)
+            .partition(|other| self.is_in_welcome(other));
+        let later: Vec<_> = later
+            .into_iter()
+            .map(|other| Arc::new(other.view()))
+            .collect();
         let welcome = Welcome {
             room: self.view(),
             own,
-            others: self.others(participant),
+            others: first.into_iter().map(Member::view).collect(),
             layout,
         };
         self.tell(participant, Notice::Joined(Box::new(welcome)));
+        if !later.is_empty() {
+            self.tell(participant, Notice::Participants(later));
+        }
         self.fact(RoomFact::Joined {
             participant,
             identity,
@@ -210,8 +221,8 @@ impl Room {
         self.timers.disarm(Timer::Lost(participant));
         self.tell(participant, Notice::Resumed);
         let mut views = missed;
-        views.push(own);
-        views.extend(self.others(participant));
+        views.push(Arc::new(own));
+        views.extend(self.others(participant).map(|other| Arc::new(other.view())));
         self.tell(participant, Notice::Participants(views));
         self.tell(participant, Notice::RoomChanged(self.view()));
         self.restart_subscriber(participant);
@@ -290,7 +301,7 @@ impl Room {
             at: self.now,
             reason,
         });
-        let view = member.farewell(reason);
+        let view = Arc::new(member.farewell(reason));
         let admission = member.admission;
         self.mark_gone(Gone { admission, view }, published);
     }

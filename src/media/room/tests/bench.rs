@@ -304,7 +304,7 @@ impl Bench {
     /// The latest view of somebody that a participant was told.
     pub fn latest(&self, observer: ParticipantId, identity: &str) -> Option<ParticipantView> {
         let views = self.heard(observer).iter().flat_map(|notice| match notice {
-            Notice::Participants(views) => views.clone(),
+            Notice::Participants(views) => owned(views),
             Notice::Joined(welcome) => welcome.others.clone(),
             _ => Vec::new(),
         });
@@ -483,6 +483,11 @@ fn turned(offer: &str) -> String {
         section.ssrc_groups.clear();
     }
     read.write()
+}
+
+/// Views of one's own.
+pub fn owned(views: &[Arc<ParticipantView>]) -> Vec<ParticipantView> {
+    views.iter().map(|view| (**view).clone()).collect()
 }
 
 pub fn rights() -> Permissions {

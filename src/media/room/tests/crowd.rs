@@ -68,7 +68,7 @@ fn told(bench: &Bench, observer: ParticipantId) -> Vec<ParticipantView> {
     let heard = bench.heard(observer).iter();
     heard
         .flat_map(|notice| match notice {
-            Notice::Participants(views) => views.clone(),
+            Notice::Participants(views) => owned(views),
             Notice::Joined(welcome) => welcome.others.clone(),
             _ => Vec::new(),
         })
@@ -123,7 +123,7 @@ fn in_a_large_class_learners_see_staff_and_whoever_was_called_on_and_staff_see_a
             "learner {number}"
         );
     }
-    assert_eq!(bench.room.others(teacher).len(), 150);
+    assert_eq!(bench.room.others(teacher).count(), 150);
     assert!((99..150).all(|n| bench.latest(teacher, &format!("learner-{n}")).is_some()));
     let to_teacher = deliveries(&bench)
         .into_iter()
