@@ -17,12 +17,16 @@ use rtc::crypto::RTCCryptoProvider;
 use cipher::Cipher;
 pub use keys::{MasterKeys, Profile};
 use keys::{Purpose, SessionKeys};
-use replay::ReplayTable;
+use replay::{ReplayTable, Slot};
 
 /// Most that [`Sealer::seal`] adds to a packet, bytes (RFC 7714 section 12).
 pub const SEAL_OVERHEAD_BYTES_MAX: usize = 16;
 /// Highest packet index of a key: 32 bits of roll-over counter and 16 of sequence number.
 const RTP_INDEX_MAX: u64 = (1 << 48) - 1;
+/// First packets longer than this get one attempt only; nothing on a usual network is.
+const FIRST_PACKET_BYTES_MAX: usize = 2_048;
+/// A stream's first packet below this may stand behind a roll-over.
+const EARLY_INDEX_MAX: u64 = 1 << 15;
 /// Highest SRTCP index of a key (RFC 3711 section 9.2).
 const RTCP_INDEX_MAX: u32 = (1 << 31) - 1;
 
@@ -78,9 +82,40 @@ impl Srtp {
         if !self.rtp_seen.is_fresh(slot, index) {
             return None;
         }
-        let length = self.rtp_in.open_rtp(ssrc, index, packet, header)?;
+        let (length, index) = match slot {
+            Slot::New => self.open_first(ssrc, index, packet, header)?,
+            Slot::Live(_) | Slot::Retired(_) => {
+                (self.rtp_in.open_rtp(ssrc, index, packet, header)?, index)
+            }
+        };
         self.rtp_seen.accept(slot, ssrc, index);
         Some(length)
+    }
+
+    /// Opens the first packet that comes of a stream. Its roll-over counter is zero, or one where
+    /// the stream began just below the roll-over and what came before it was lost.
+    fn open_first(
+        &mut self,
+        ssrc: u32,
+        index: u64,
+        packet: &mut [u8],
+        header: usize,
+    ) -> Option<(usize, u64)> {
+        // A failure leaves the bytes undefined, so the second attempt needs its own.
+        let mut copy = [0; FIRST_PACKET_BYTES_MAX];
+        let copy = copy.get_mut(..packet.len());
+        let copy = copy.map(|copy| {
+            copy.copy_from_slice(packet);
+            copy
+        });
+        if let Some(length) = self.rtp_in.open_rtp(ssrc, index, packet, header) {
+            return Some((length, index));
+        }
+        let copy = copy.filter(|_| index < EARLY_INDEX_MAX)?;
+        let index = index + (1 << 16);
+        let length = self.rtp_in.open_rtp(ssrc, index, copy, header)?;
+        packet.copy_from_slice(copy);
+        Some((length, index))
     }
 
     /// Opens an RTCP packet in place and returns its plain length; `None` as in [`Self::open_rtp`].

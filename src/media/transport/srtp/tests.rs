@@ -108,6 +108,22 @@ fn packets_of_another_implementation_open_across_roll_overs_and_out_of_order() {
 }
 
 #[test]
+fn a_stream_whose_packets_before_its_roll_over_were_lost_opens_behind_it() {
+    for profile in PROFILES {
+        let (mut ours, mut client, _) = ends(profile);
+        client.encrypt_rtp(&rtp(7, 65_534, 1)).unwrap();
+        for (sequence, fill) in [(1_u16, 2), (0, 3), (2, 4)] {
+            let sealed = client.encrypt_rtp(&rtp(7, sequence, fill)).unwrap();
+            assert_eq!(
+                open(&mut ours, &sealed),
+                Some(rtp(7, sequence, fill)),
+                "{profile:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_retransmission_of_the_same_plain_packet_is_bit_identical() {
     for profile in PROFILES {
         let (ours, ..) = ends(profile);
