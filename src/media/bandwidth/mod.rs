@@ -44,7 +44,10 @@ const FEEDBACKS_MIN: u32 = 4;
 
 /// A packet that takes so much longer than the fastest waited in a queue, whatever the trend says,
 /// microseconds: behind a very slow way too few packets come to tell a trend.
-const QUEUED_MICROS: u64 = 300_000;
+const QUEUED_MICROS: i64 = 300_000;
+
+/// How far two clocks may drift apart, microseconds in a second.
+const DRIFT_MICROS: f64 = 500.0;
 
 /// A cut is followed by so long a time in which no probe is sent, microseconds.
 const QUIET_AFTER_CUT: u64 = 1_500_000;
@@ -63,7 +66,8 @@ pub struct Estimator {
     feedbacks: u32,
     cut_at: Option<u64>,
     trip: f64,
-    fastest: Option<u64>,
+    /// The least difference between a packet's arrival by the client's clock and its sending by ours.
+    fastest: Option<i64>,
 }
 
 /// The rate at which the client gets what we send, by its own clock.
@@ -132,8 +136,8 @@ impl Estimator {
                         continue;
                     };
                     told += u32::from(!sent.was_lost);
-                    newest = Some(sent.at);
                     let came = (reference + ticks) * TICK_MICROS;
+                    newest = Some(came - sent.at.cast_signed());
                     self.trend.packet(sent.at.cast_signed(), came);
                     self.arrived.take(came, sent.bytes);
                     if sent.probe != 0 {
@@ -143,7 +147,7 @@ impl Estimator {
             }
         }
         if told > 0 {
-            let queued = newest.is_some_and(|sent| self.is_queued(now.saturating_sub(sent)));
+            let queued = newest.is_some_and(|took| self.is_queued(now, took));
             let usage = if queued {
                 Usage::Over
             } else {
@@ -153,9 +157,16 @@ impl Estimator {
         }
     }
 
-    /// Whether the newest packet that came waited in a queue, by the time until we heard of it.
-    fn is_queued(&mut self, took: u64) -> bool {
-        let fastest = self.fastest.map_or(took, |fastest| fastest.min(took));
+    /// Whether the newest packet that came waited in a queue: by its arrival, so that neither the
+    /// pause between two feedbacks nor their way back counts.
+    fn is_queued(&mut self, now: u64, took: i64) -> bool {
+        let seconds = self
+            .feedback_at
+            .map_or(0.0, |at| now.saturating_sub(at) as f64 / 1e6);
+        let drift = (DRIFT_MICROS * seconds) as i64;
+        let fastest = self
+            .fastest
+            .map_or(took, |fastest| took.min(fastest + drift));
         self.fastest = Some(fastest);
         took > fastest + QUEUED_MICROS
     }
