@@ -70,8 +70,9 @@ const LAYERS: &[Layer] = &[
         name: "service",
         imports: "service domain store hub media",
         // tokio::task::spawn_blocking keeps password hashing off the event loop; utoipa describes
-        // the views that answers and announcements share.
-        crates: "argon2 bytes ed25519_dalek jsonwebtoken metrics tokio tracing utoipa",
+        // the views that answers and announcements share; sha1 is what TURN servers check
+        // passwords with.
+        crates: "argon2 bytes ed25519_dalek jsonwebtoken metrics sha1 tokio tracing utoipa",
     },
     Layer {
         name: "http",

@@ -12,6 +12,7 @@ use crate::media::signal::{
     ConnectionQuality, Layout, LeaveReason, Notice, ParticipantView, QualityGrade, RequestRefusal,
     Speaker, Welcome,
 };
+use crate::service::call::IceServer;
 
 /// Seconds between a client's pings.
 pub const PING_INTERVAL_SECONDS: i32 = 5;
@@ -25,11 +26,12 @@ const SPOKEN_VERSION: &str = "1.10.0";
 /// Codecs that a client may publish before its track is confirmed.
 const PUBLISH_CODECS: [&str; 4] = ["video/VP8", "video/H264", "audio/opus", "audio/red"];
 
-/// Translates a notice; `None` for [`Notice::OwnData`], which is for the session itself.
-pub fn outbound(notice: Notice) -> Option<Message> {
+/// Translates a notice; `None` for [`Notice::OwnData`], which is for the session itself. A
+/// beginning also names `ice_servers`.
+pub fn outbound(notice: Notice, ice_servers: impl FnOnce() -> Vec<IceServer>) -> Option<Message> {
     Some(match notice {
-        Notice::Joined(welcome) => Message::Join(join(&welcome)),
-        Notice::Resumed => Message::Reconnect(reconnect()),
+        Notice::Joined(welcome) => Message::Join(join(&welcome, ice_servers())),
+        Notice::Resumed => Message::Reconnect(reconnect(ice_servers())),
         Notice::Answer {
             id,
             sdp,
@@ -150,13 +152,14 @@ pub fn unsupported(add: proto::AddTrackRequest) -> Message {
     })
 }
 
-fn join(welcome: &Welcome) -> proto::JoinResponse {
+fn join(welcome: &Welcome, ice_servers: Vec<IceServer>) -> proto::JoinResponse {
     let permissions = &welcome.own.permissions;
     proto::JoinResponse {
         room: Some(view::room(&welcome.room)),
         participant: Some(view::participant(&welcome.own)),
         other_participants: welcome.others.iter().map(view::participant).collect(),
         server_version: SPOKEN_VERSION.to_owned(),
+        ice_servers: ice_servers.into_iter().map(ice_server).collect(),
         subscriber_primary: welcome.layout == Layout::Dual && permissions.subscribe,
         ping_timeout: PING_TIMEOUT_SECONDS,
         ping_interval: PING_INTERVAL_SECONDS,
@@ -167,10 +170,19 @@ fn join(welcome: &Welcome) -> proto::JoinResponse {
     }
 }
 
-fn reconnect() -> proto::ReconnectResponse {
+fn reconnect(ice_servers: Vec<IceServer>) -> proto::ReconnectResponse {
     proto::ReconnectResponse {
+        ice_servers: ice_servers.into_iter().map(ice_server).collect(),
         server_info: Some(server_info()),
         ..Default::default()
+    }
+}
+
+fn ice_server(server: IceServer) -> proto::IceServer {
+    proto::IceServer {
+        urls: server.urls,
+        username: server.username,
+        credential: server.credential,
     }
 }
 
@@ -333,7 +345,7 @@ mod tests {
             reason: RequestRefusal::NotAllowed,
             cid: Some("c".to_owned()),
         };
-        match outbound(notice) {
+        match outbound(notice, Vec::new) {
             Some(Message::RequestResponse(response)) => match response.request {
                 Some(proto::request_response::Request::AddTrack(add)) => assert_eq!(add.cid, "c"),
                 other => panic!("the refused request was due, not {other:?}"),

@@ -19,6 +19,7 @@ use super::outbound::{self, outbound};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::hub::rooms::Stay;
 use crate::media::signal::{Admission, LeaveReason, Notice, Request};
+use crate::service::call::IceServer;
 
 /// A client that takes nothing for so long is cut off.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -166,7 +167,7 @@ impl Session {
             } else if let Notice::Participants(views) = notice {
                 let slices = views.chunks(VIEWS_MAX).map(|views| outbound::update(views));
                 frames.extend(slices.map(|update| encode(update, self.text)));
-            } else if let Some(answer) = outbound(notice) {
+            } else if let Some(answer) = outbound(notice, || self.ice_servers()) {
                 frames.push(encode(answer, self.text));
             }
             let more = !over && frames.len() < BATCH_MAX;
@@ -178,6 +179,10 @@ impl Session {
         }
         write(&mut self.socket, frames).await?;
         if over { Err(End::Said) } else { Ok(()) }
+    }
+
+    fn ice_servers(&self) -> Vec<IceServer> {
+        self.state.call.ice_servers(&self.identity)
     }
 
     async fn send_data(

@@ -1,5 +1,6 @@
 //! Admission to media rooms: a token proves who comes, the domain's rules say what they may.
 
+mod relay;
 mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
+pub use relay::{IceServer, Relays};
 pub use token::{Claims, Keys, TOKEN_BYTES_MAX, VideoGrant};
 
 use crate::domain::entropy::Clock;
@@ -94,12 +96,32 @@ pub struct Call {
     keys: Keys,
     rules: Arc<dyn RoomRules>,
     clock: Arc<dyn Clock>,
+    relays: Option<Relays>,
 }
 
 impl Call {
     /// Admission by these keys and rules.
     pub fn new(keys: Keys, rules: Arc<dyn RoomRules>, clock: Arc<dyn Clock>) -> Self {
-        Self { keys, rules, clock }
+        Self {
+            keys,
+            rules,
+            clock,
+            relays: None,
+        }
+    }
+
+    /// Lets those who enter use TURN servers.
+    pub fn with_relays(self, relays: Relays) -> Self {
+        let relays = Some(relays);
+        Self { relays, ..self }
+    }
+
+    /// The servers beside ours that a participant may reach media by, with passwords of its own.
+    pub fn ice_servers(&self, identity: &str) -> Vec<IceServer> {
+        let relays = self.relays.iter();
+        relays
+            .map(|relays| relays.grant(identity, self.clock.now()))
+            .collect()
     }
 
     /// Admits the bearer of a token.

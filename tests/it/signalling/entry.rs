@@ -13,6 +13,7 @@ async fn the_welcome_of_both_entries_names_everything_that_clients_rely_on() {
     assert!(!join.server_info.as_ref().unwrap().version.is_empty());
     assert_eq!((join.ping_interval, join.ping_timeout), (5, 15));
     assert!(!join.subscriber_primary && join.fast_publish);
+    assert_relay(&join.ice_servers, "ann");
     assert!(join.room.unwrap().sid.starts_with("RM_"));
     let own = join.participant.unwrap();
     assert!(own.sid.starts_with("PA_"));
@@ -46,6 +47,18 @@ async fn the_welcome_of_both_entries_names_everything_that_clients_rely_on() {
         })
         .await;
     assert_eq!((offered.id, offered.r#type.as_str()), (1, "offer"));
+}
+
+/// One TURN server, with a password for this identity that ends within the hour.
+pub fn assert_relay(servers: &[proto::IceServer], identity: &str) {
+    let [server] = servers else {
+        panic!("one relay was due, not {}", servers.len());
+    };
+    assert_eq!(server.urls, ["turn:turn.example.org:3478"]);
+    let (until, whom) = server.username.split_once(':').unwrap();
+    let left = until.parse::<i64>().unwrap() - chrono::Utc::now().timestamp();
+    assert!((3_500..=3_600).contains(&left), "{left} s");
+    assert_eq!((whom, server.credential.len()), (identity, 28));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use mingtang::http::livekit::{LivekitState, router};
 use mingtang::hub::rooms::{NamedFact, Rooms};
 use mingtang::media::command::{Command, Event, Fingerprint};
 use mingtang::media::signal::Permissions;
-use mingtang::service::call::{Call, Decision, Invitation, Keys, RoomRules};
+use mingtang::service::call::{Call, Decision, Invitation, Keys, Relays, RoomRules};
 use mingtang::shell::clock::SystemClock;
 use mingtang::shell::entropy::OsEntropy;
 use mingtang::shell::rooms::{CommandSink, RoomGround, open};
@@ -58,7 +58,13 @@ pub async fn start() -> Server {
     let clock = Arc::new(SystemClock);
     let others = BTreeMap::from([("devkey".to_owned(), b"secret".to_vec())]);
     let keys = Keys::new(("own".to_owned(), vec![1; 32]), others);
-    let call = Arc::new(Call::new(keys, Arc::new(NoSessions), clock.clone()));
+    let relays = Relays {
+        urls: vec!["turn:turn.example.org:3478".to_owned()],
+        secret: b"shared".to_vec(),
+        valid_for: TimeDelta::hours(1),
+    };
+    let call = Call::new(keys, Arc::new(NoSessions), clock.clone()).with_relays(relays);
+    let call = Arc::new(call);
     let commands = Arc::new(Commands::default());
     let (events, events_receiver) = mpsc::channel(64);
     let ground = RoomGround {

@@ -14,6 +14,7 @@ use proto::signal_response::Message as Answer;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::client::{Client, single};
+use super::entry::assert_relay;
 use super::server::{Server, start};
 
 #[tokio::test]
@@ -185,6 +186,7 @@ async fn a_lost_socket_is_resumed_with_the_same_stay_by_its_owner_alone() {
     let Some(Answer::Reconnect(reconnect)) = ann.hear().await else {
         panic!("the resume must be answered first of all");
     };
+    assert_relay(&reconnect.ice_servers, "ann");
     assert!(!reconnect.server_info.unwrap().version.is_empty());
     assert_eq!(ann.news_of("ann").await.sid, sid);
 }
