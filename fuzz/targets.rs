@@ -20,8 +20,8 @@ use mingtang::http::livekit::inbound::{self, Inbound};
 use mingtang::media::batch::SendBatch;
 use mingtang::media::codec::{Insight, red_rename};
 use mingtang::media::command::{
-    Codec, Command, DATA_MESSAGE_BYTES_MAX, DataChannel, Fingerprint, IceCredentials, MediaKind,
-    TransportConfig,
+    Codec, Command, DATA_MESSAGE_BYTES_MAX, DataChannel, Fingerprint, HostCandidates,
+    IceCredentials, MediaKind, TransportConfig,
 };
 use mingtang::media::negotiation::{Answering, Local, Offering, Outgoing, encodings};
 use mingtang::media::remote::Remote;
@@ -254,7 +254,10 @@ impl Entropy for Ones {
 }
 
 fn local() -> Local {
-    let candidates = Arc::from([address(1).address()]);
+    let candidates = Arc::new(HostCandidates {
+        udp: vec![address(1).address()],
+        tcp: vec![address(2).address()],
+    });
     Local::new(TransportId(1), Fingerprint([7; 32]), candidates, &Ones)
 }
 

@@ -392,9 +392,12 @@ pub struct LegConfig {
     pub paused: bool,
 }
 
-/// Where the packet half can be reached: what goes into candidates (RFC 8839 section 5.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where the packet half can be reached, in order of preference: what goes into candidates (RFC
+/// 8839 section 5.1). A server that can be reached has one or the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostCandidates {
-    /// Host addresses in order of preference; never empty.
+    /// Host addresses for UDP.
     pub udp: Vec<SocketAddr>,
+    /// Host addresses for TCP, to which clients connect (`tcptype passive`, RFC 6544).
+    pub tcp: Vec<SocketAddr>,
 }

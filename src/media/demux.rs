@@ -42,6 +42,11 @@ pub fn classify(datagram: &mut [u8]) -> Option<Packet<'_>> {
     }
 }
 
+/// Whether a datagram that we send is RTP, and may be lost; everything else is control.
+pub fn is_media(datagram: &[u8]) -> bool {
+    matches!(datagram, [128..=191, second, ..] if !(192..=223).contains(second))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +86,7 @@ mod tests {
                 'r'
             };
             assert_eq!(kind(0x80, second, 100), expected, "second byte {second}");
+            assert_eq!(is_media(&[0x80, second]), expected == 'r');
         }
     }
 

@@ -14,6 +14,7 @@ pub mod command;
 pub mod demux;
 pub mod downlink;
 pub mod forward;
+pub mod framing;
 pub mod keyframe;
 pub mod leg;
 pub mod nack;

@@ -82,6 +82,12 @@ struct Options {
     /// UDP port of audio and video
     #[arg(long, value_name = "PORT")]
     media_port: Option<String>,
+    /// Whether media may come by UDP: true or false
+    #[arg(long, value_name = "BOOL")]
+    media_udp: Option<String>,
+    /// TCP port of media: shared, off, or a port
+    #[arg(long, value_name = "PORT")]
+    media_tcp_port: Option<String>,
     /// HTTPS: off, self-signed, or CERTIFICATE,KEY (PEM files)
     #[arg(long, value_name = "TLS")]
     tls: Option<String>,
@@ -97,6 +103,8 @@ impl Options {
             ("database_url", self.database_url),
             ("listen", self.listen),
             ("media_port", self.media_port),
+            ("media_udp", self.media_udp),
+            ("media_tcp_port", self.media_tcp_port),
             ("tls", self.tls),
             ("demo", self.demo.then(|| "true".to_owned())),
         ];

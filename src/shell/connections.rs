@@ -1,13 +1,14 @@
 //! HTTP connections: how many there may be, and how long a silent one is kept.
 //!
 //! A connection counts from its acceptance to its end, upgraded or not. Beyond the bound a new one
-//! is closed at once; those that stand go on.
+//! is closed at once; those that stand go on. Where there is a [`Door`], connections that begin as
+//! media do leave through it, and stay counted.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
@@ -18,7 +19,9 @@ use hyper_util::rt::TokioTimer;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
+
+use super::door::{Door, Place};
 
 use super::memory;
 
@@ -49,6 +52,7 @@ pub struct Connections {
     free: Arc<Semaphore>,
     max: usize,
     head_max: Duration,
+    door: Option<Door>,
 }
 
 impl Connections {
@@ -59,7 +63,14 @@ impl Connections {
             free: Arc::new(Semaphore::new(max)),
             max,
             head_max,
+            door: None,
         }
+    }
+
+    /// Lets media through on the port that serves HTTP.
+    pub fn with_door(self, door: Door) -> Self {
+        let door = Some(door);
+        Self { door, ..self }
     }
 
     /// As many as files allow, and at most [`CONNECTIONS_MAX`].
@@ -67,6 +78,15 @@ impl Connections {
         let files = raise_file_limit().unwrap_or(1_024);
         let max = files.saturating_sub(OTHER_FILES).min(CONNECTIONS_MAX);
         Self::new(max, HEAD_MAX)
+    }
+
+    /// A place for one more, if there is one.
+    pub fn place(&self) -> Option<Place> {
+        let place = Arc::clone(&self.free).try_acquire_owned().ok();
+        if place.is_none() {
+            metrics::counter!("mingtang_http_connections_refused_total").increment(1);
+        }
+        place
     }
 
     /// How many stand at present.
@@ -143,13 +163,12 @@ impl<S> Accept<TcpStream, S> for Gate {
     type Future = std::future::Ready<io::Result<(Counted, S)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let Ok(permit) = Arc::clone(&self.0.free).try_acquire_owned() else {
-            metrics::counter!("mingtang_http_connections_refused_total").increment(1);
+        let Some(place) = self.0.place() else {
             return std::future::ready(Err(io::ErrorKind::QuotaExceeded.into()));
         };
         let counted = set_patience(&stream).map(|()| Counted {
-            stream,
-            _permit: permit,
+            stream: Some((stream, place)),
+            door: self.0.door.clone(),
         });
         std::future::ready(counted.map(|stream| (stream, service)))
     }
@@ -270,11 +289,39 @@ fn set_unacknowledged_max(stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// A stream that holds its place in the count as long as it lives.
+/// A stream that holds its place in the count as long as it lives. Its first byte decides whether
+/// it leaves by the door; here it is at its end then.
 #[derive(Debug)]
 struct Counted {
-    stream: TcpStream,
-    _permit: OwnedSemaphorePermit,
+    stream: Option<(TcpStream, Place)>,
+    door: Option<Door>,
+}
+
+impl Counted {
+    fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+        match &mut self.stream {
+            Some((stream, _)) => Ok(Pin::new(stream)),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Looks at the first byte once, without taking it.
+    fn poll_door(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (Some(door), Some((stream, _))) = (&self.door, &self.stream) else {
+            return Poll::Ready(Ok(()));
+        };
+        let mut first = [0];
+        let count = ready!(stream.poll_peek(context, &mut ReadBuf::new(&mut first)))?;
+        let leaves = count > 0 && Door::is_for(first[0]);
+        let door = leaves.then(|| door.clone());
+        self.door = None;
+        if let Some(door) = door
+            && let Some((stream, place)) = self.stream.take()
+        {
+            tokio::spawn(door.pass(stream, place));
+        }
+        Poll::Ready(Ok(()))
+    }
 }
 
 impl AsyncRead for Counted {
@@ -283,7 +330,8 @@ impl AsyncRead for Counted {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        ready!(self.poll_door(context))?;
+        self.stream()?.poll_read(context, buffer)
     }
 }
 
@@ -293,7 +341,7 @@ impl AsyncWrite for Counted {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        self.stream()?.poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -301,19 +349,20 @@ impl AsyncWrite for Counted {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+        self.stream()?.poll_write_vectored(context, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        let stream = self.stream.as_ref();
+        stream.is_some_and(|(stream, _)| stream.is_write_vectored())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        self.stream()?.poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        self.stream()?.poll_shutdown(context)
     }
 }
 

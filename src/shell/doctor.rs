@@ -1,11 +1,13 @@
 //! `mingtang doctor`: looks at what a server needs and says how to mend what is missing.
 
+mod networks;
+
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use crate::shell::config::{Config, Tls};
+use crate::shell::config::{Config, MediaTcp, Tls};
 use crate::shell::connections::{self, CONNECTIONS_MAX, OTHER_FILES};
 use crate::shell::data_dir::DataDir;
 use crate::shell::foundation::whole;
@@ -66,6 +68,8 @@ pub async fn examine(config: &Config, now: DateTime<Utc>) -> Vec<Finding> {
     let serving = DataDir::holder(&config.data_dir);
     let mut findings = vec![data_directory(&config.data_dir, serving.as_deref())];
     findings.extend(ports(config, serving.is_some()));
+    findings.push(networks::addresses(config));
+    findings.extend(networks::relays(config, now).await);
     findings.push(database(config).await);
     findings.push(clock(now));
     findings.push(disk(&config.data_dir));
@@ -108,8 +112,8 @@ fn try_to_write(folder: &Path) -> std::io::Result<()> {
     std::fs::remove_file(&path)
 }
 
-fn ports(config: &Config, serving: bool) -> [Finding; 2] {
-    let media = SocketAddr::new(config.listen.ip(), config.media_port);
+fn ports(config: &Config, serving: bool) -> Vec<Finding> {
+    let media = SocketAddr::new(config.media_listen, config.media_port);
     let told = |subject, name: &str, key: &str, bound: std::io::Result<()>| match bound {
         Ok(()) => finding(subject, Verdict::Ok, format!("{name} is free")),
         Err(_) if serving => finding(
@@ -123,11 +127,23 @@ fn ports(config: &Config, serving: bool) -> [Finding; 2] {
         }
     };
     let http = TcpListener::bind(config.listen).map(drop);
-    let udp = UdpSocket::bind(media).map(drop);
-    [
-        told("http", &format!("TCP {}", config.listen), "listen", http),
-        told("media", &format!("UDP {media}"), "media_port", udp),
-    ]
+    let mut findings = vec![told(
+        "http",
+        &format!("TCP {}", config.listen),
+        "listen",
+        http,
+    )];
+    if config.media_udp {
+        let udp = UdpSocket::bind(media).map(drop);
+        findings.push(told("media", &format!("UDP {media}"), "media_port", udp));
+    }
+    if let MediaTcp::Port(port) = config.media_tcp {
+        let address = SocketAddr::new(config.media_listen, port);
+        let tcp = TcpListener::bind(address).map(drop);
+        let name = format!("TCP {address}");
+        findings.push(told("media", &name, "media_tcp_port", tcp));
+    }
+    findings
 }
 
 async fn database(config: &Config) -> Finding {

@@ -1,4 +1,5 @@
-//! The media thread: a socket and a shard, woken by datagrams, orders and deadlines.
+//! The media thread: a socket, TCP connections and a shard, woken by datagrams, orders and
+//! deadlines.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 
+use super::door::{Door, door};
+use super::streams::Streams;
 use super::udp::{BatchSocket, RECEIVE_MAX, bind};
 use crate::hub::media::{MediaReceiver, MediaSender, media_queue};
 use crate::media::batch::SendBatch;
@@ -33,8 +36,9 @@ const COMMANDS_PER_TURN: usize = 256;
 
 /// What a media thread is started with.
 pub struct MediaConfig {
-    /// Where to listen; port 0 takes a free one.
-    pub address: SocketAddr,
+    /// Where to listen for UDP; port 0 takes a free one. Nowhere without one: clients then come
+    /// through the door.
+    pub address: Option<SocketAddr>,
     /// Our certificate, shared by all media threads.
     pub identity: Arc<Identity>,
     /// Bounds.
@@ -44,7 +48,8 @@ pub struct MediaConfig {
 /// A running media thread; dropping it says good-bye to all clients and waits for the end.
 pub struct MediaHandle {
     sender: MediaSender,
-    local_addr: SocketAddr,
+    door: Door,
+    local_addr: Option<SocketAddr>,
     fingerprint: Fingerprint,
     stop: Arc<AtomicBool>,
     bell: Arc<Bell>,
@@ -60,7 +65,8 @@ pub struct MediaHandle {
 /// encodings and channels is never dropped, and is bounded because every transport has few.
 pub struct MediaThread {
     shard: Shard,
-    socket: BatchSocket,
+    socket: Option<BatchSocket>,
+    streams: Streams,
     batch: SendBatch,
     commands: MediaReceiver,
     events: mpsc::Sender<Event>,
@@ -76,12 +82,18 @@ impl MediaThread {
     ///
     /// When the address cannot be bound or the system has no thread left.
     pub fn start(config: MediaConfig) -> io::Result<(MediaHandle, mpsc::Receiver<Event>)> {
-        let socket = bind(config.address)?;
-        let local_addr = socket.local_addr()?;
+        let socket = config.address.map(bind).transpose()?;
+        let local_addr = match &socket {
+            Some(socket) => Some(socket.local_addr()?),
+            None => None,
+        };
         let fingerprint = config.identity.fingerprint();
         let bell = Arc::new(Bell::new()?);
         let knocked = Arc::clone(&bell);
         let (sender, commands) = media_queue(Arc::new(move || knocked.ring()));
+        let knocked = Arc::clone(&bell);
+        let (door, arrivals) = door(Arc::new(move || knocked.ring()));
+        let streams = Streams::new(arrivals)?;
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, answered) = (Arc::clone(&stop), Arc::clone(&bell));
@@ -93,18 +105,19 @@ impl MediaThread {
             epoch: (Instant::now(), unix),
             limits: config.limits,
         };
-        let name = format!("media-{}", local_addr.port());
+        let name = format!("media-{}", local_addr.map_or(0, |address| address.port()));
         let alive = Arc::new(());
         let life = Arc::downgrade(&alive);
         let thread = std::thread::Builder::new().name(name).spawn(move || {
             // Unwinding drops it too.
             let _alive = alive;
-            let Ok(socket) = BatchSocket::new(socket) else {
+            let Ok(socket) = socket.map(BatchSocket::new).transpose() else {
                 return;
             };
             let thread = Self {
                 shard: Shard::new(shard),
                 socket,
+                streams,
                 batch: SendBatch::default(),
                 commands,
                 events,
@@ -116,6 +129,7 @@ impl MediaThread {
         })?;
         let handle = MediaHandle {
             sender,
+            door,
             local_addr,
             fingerprint,
             stop,
@@ -150,23 +164,37 @@ impl MediaThread {
             self.shard.handle_command(now, command);
             orders += 1;
         }
-        let datagrams = self.socket.receive();
-        for place in 0..datagrams {
-            if let Some((from, datagram)) = self.socket.datagram(place) {
-                self.shard.handle_datagram(now, Remote::Udp(from), datagram);
-            }
-        }
+        let many = self.receive(now);
+        let ready = self.streams.receive(now, &mut self.shard);
         self.shard.handle_timeout(now);
         self.send(now);
         self.hand_out();
-        orders == COMMANDS_PER_TURN || datagrams == RECEIVE_MAX
+        orders == COMMANDS_PER_TURN || many || ready
+    }
+
+    /// Takes datagrams; true when more are likely to wait.
+    fn receive(&mut self, now: Instant) -> bool {
+        let Some(socket) = &mut self.socket else {
+            return false;
+        };
+        let datagrams = socket.receive();
+        for place in 0..datagrams {
+            if let Some((from, datagram)) = socket.datagram(place) {
+                self.shard.handle_datagram(now, Remote::Udp(from), datagram);
+            }
+        }
+        datagrams == RECEIVE_MAX
     }
 
     fn send(&mut self, now: Instant) {
         let mut more = true;
         while more {
             more = self.shard.fill(now, &mut self.batch);
-            self.socket.send(&mut self.batch);
+            self.streams.send(now, &self.batch);
+            match &mut self.socket {
+                Some(socket) => socket.send(&mut self.batch),
+                None => self.batch.clear(),
+            }
         }
     }
 
@@ -192,11 +220,14 @@ impl MediaThread {
 
     /// Sleeps until a datagram, an order or a deadline.
     fn wait(&self) {
-        let deadline = self.shard.next_timeout();
+        let deadlines = [self.shard.next_timeout(), self.streams.next_timeout()];
         let retry = (!self.backlog.is_empty()).then_some(BACKLOG_PAUSE);
+        let deadline = deadlines.into_iter().flatten().min();
         let until = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         let timeout = until.into_iter().chain(retry).min();
-        wait_readable([self.socket.descriptor(), self.bell.descriptor()], timeout);
+        let bell = self.bell.descriptor();
+        let socket = self.socket.as_ref().map_or(bell, BatchSocket::descriptor);
+        wait_readable([socket, bell, self.streams.descriptor()], timeout);
     }
 }
 
@@ -221,8 +252,13 @@ impl MediaHandle {
         &self.sender
     }
 
-    /// Where it listens.
-    pub fn local_addr(&self) -> SocketAddr {
+    /// Where connections of clients without UDP go.
+    pub fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Where it listens for UDP, if it does.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
         self.local_addr
     }
 
@@ -305,7 +341,7 @@ impl Bell {
     }
 }
 
-fn wait_readable(descriptors: [RawFd; 2], timeout: Option<Duration>) {
+fn wait_readable(descriptors: [RawFd; 3], timeout: Option<Duration>) {
     let mut waited = descriptors.map(|fd| libc::pollfd {
         fd,
         events: libc::POLLIN,
@@ -320,7 +356,7 @@ fn wait_readable(descriptors: [RawFd; 2], timeout: Option<Duration>) {
         .map_or(std::ptr::null(), std::ptr::from_ref);
     // SAFETY: the descriptors are open, the timeout is valid or null, and both outlive the call.
     // An interruption or error only ends the sleep early.
-    unsafe { libc::ppoll(waited.as_mut_ptr(), 2, timeout, std::ptr::null()) };
+    unsafe { libc::ppoll(waited.as_mut_ptr(), 3, timeout, std::ptr::null()) };
 }
 
 #[cfg(test)]

@@ -3,17 +3,20 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use tokio::sync::mpsc;
 
 use crate::http::lessons::Classrooms;
 use crate::http::livekit::{LivekitState, router};
 use crate::hub::rooms::{NamedFact, Rooms};
+use crate::media::command::HostCandidates;
 use crate::media::shard::ShardLimits;
 use crate::media::transport::Identity;
 use crate::service::Context;
-use crate::service::call::{Call, Keys};
+use crate::service::call::{Call, Keys, Relays};
 use crate::service::classroom::LessonRules;
-use crate::shell::config::Config;
+use crate::shell::config::{Config, Turn};
+use crate::shell::door::Door;
 use crate::shell::keys::ApiKey;
 use crate::shell::media::{MediaConfig, MediaHandle, MediaThread};
 use crate::shell::rooms::{RoomGround, open};
@@ -31,8 +34,8 @@ pub struct Plane {
 }
 
 impl Plane {
-    /// Binds the media port and starts its thread; also returns what the rooms will tell the use
-    /// cases, which somebody must read. Call it within the runtime.
+    /// Binds the UDP port of media and starts its thread; also returns what the rooms will tell the
+    /// use cases, which somebody must read. Call it within the runtime.
     ///
     /// # Errors
     ///
@@ -43,23 +46,29 @@ impl Plane {
         api_key: &ApiKey,
     ) -> std::io::Result<(Self, mpsc::Receiver<NamedFact>)> {
         let identity = Identity::generate().map_err(std::io::Error::other)?;
+        let address = SocketAddr::new(config.media_listen, config.media_port);
         let (media, events) = MediaThread::start(MediaConfig {
-            address: SocketAddr::new(config.listen.ip(), config.media_port),
+            address: config.media_udp.then_some(address),
             identity: Arc::new(identity),
             limits: ShardLimits::default(),
         })?;
-        let port = media.local_addr().port();
-        let addresses = config.media_addresses.iter();
+        let udp_port = media.local_addr().map(|address| address.port());
         let ground = RoomGround {
             clock: Arc::clone(&context.clock),
             entropy: Arc::clone(&context.entropy),
-            candidates: addresses.map(|ip| SocketAddr::new(*ip, port)).collect(),
+            candidates: HostCandidates {
+                udp: hosts(config, udp_port),
+                tcp: hosts(config, config.media_tcp_port()),
+            },
             fingerprint: media.fingerprint(),
             media: Arc::new(media.sender().clone()),
         };
         let (rooms, facts) = open(ground, events);
         let rules = Arc::new(LessonRules(context.clone()));
-        let call = Call::new(api_keys(config, api_key), rules, Arc::clone(&context.clock));
+        let mut call = Call::new(api_keys(config, api_key), rules, Arc::clone(&context.clock));
+        if let Some(turn) = &config.turn {
+            call = call.with_relays(relays(turn));
+        }
         let plane = Self {
             media,
             rooms,
@@ -75,6 +84,11 @@ impl Plane {
             rooms: self.rooms.clone(),
             clock: Arc::clone(&context.clock),
         })
+    }
+
+    /// Where connections of clients without UDP go.
+    pub fn door(&self) -> Door {
+        self.media.door().clone()
     }
 
     /// Tells, as long as anybody asks, whether the media thread runs.
@@ -93,6 +107,22 @@ impl Plane {
     /// Says good-bye to all clients and waits for the media thread.
     pub fn stop(self) {
         drop(self.media);
+    }
+}
+
+fn hosts(config: &Config, port: Option<u16>) -> Vec<SocketAddr> {
+    let at = |port| {
+        let addresses = config.media_addresses.iter();
+        addresses.map(move |ip| SocketAddr::new(*ip, port))
+    };
+    port.into_iter().flat_map(at).collect()
+}
+
+fn relays(turn: &Turn) -> Relays {
+    Relays {
+        urls: turn.urls.clone(),
+        secret: turn.secret.clone().into_bytes(),
+        valid_for: TimeDelta::seconds(turn.credential_seconds.into()),
     }
 }
 

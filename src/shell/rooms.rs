@@ -2,7 +2,6 @@
 //! come out.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +16,7 @@ use crate::hub::media::{MediaSendError, MediaSender};
 use crate::hub::rooms::{
     EndedLine, FACTS_MAX, Letter, Line, LineError, NamedFact, Rooms, Routes, Seat, Spawn, gone,
 };
-use crate::media::command::{Command, Event, Fingerprint};
+use crate::media::command::{Command, Event, Fingerprint, HostCandidates};
 use crate::media::room::{Input, LiveIds, Output, Room, RoomConfig, RoomFact, RoomLimits};
 use crate::media::signal::{Admission, LeaveReason, Notice, Request};
 
@@ -60,8 +59,8 @@ pub struct RoomGround {
     pub clock: Arc<dyn Clock>,
     /// Chance.
     pub entropy: Arc<dyn Entropy>,
-    /// Host addresses for UDP in order of preference; never empty.
-    pub candidates: Vec<SocketAddr>,
+    /// Where clients reach the media thread.
+    pub candidates: HostCandidates,
     /// Our DTLS certificate's.
     pub fingerprint: Fingerprint,
     /// The media threads.

@@ -10,7 +10,7 @@ use crate::domain::classroom::policy::ClassroomPolicy;
 use crate::http::{self, App};
 use crate::media::signal::LeaveReason;
 use crate::service::{Context, classroom, demo, ledger};
-use crate::shell::config::{Config, Tls};
+use crate::shell::config::{Config, MediaTcp, Tls};
 use crate::shell::connections::Connections;
 use crate::shell::foundation::{self, Foundation, whole};
 use crate::shell::plane::Plane;
@@ -74,9 +74,9 @@ impl Error {
 pub async fn run(config: &Config) -> Result<(), Error> {
     telemetry::log(config).map_err(Error::setup("write logs"))?;
     // Before anything is made, so that a second server learns of a taken port at once.
-    let listener = listen(config.listen)?;
+    let listeners = Listeners::bind(config)?;
     let foundation = Foundation::take(config).await?;
-    let served = serve(config, &foundation, listener).await;
+    let served = serve(config, &foundation, listeners).await;
     foundation.close().await;
     served
 }
@@ -84,7 +84,7 @@ pub async fn run(config: &Config) -> Result<(), Error> {
 async fn serve(
     config: &Config,
     foundation: &Foundation,
-    listener: TcpListener,
+    listeners: Listeners,
 ) -> Result<(), Error> {
     let figures = telemetry::figures().map_err(Error::setup("collect figures"))?;
     let context = prepared(config, foundation).await?;
@@ -116,9 +116,19 @@ async fn serve(
 
     let certificate = tls::identity(config, &foundation.data_dir, context.now())?;
     let handle = Handle::new();
-    let connections = Connections::within_file_limit();
+    let connections = listeners.connections(config, &plane);
     tasks.spawn(connections.clone().upkeep());
-    let mut server = start_http(app, listener, certificate, connections, handle.clone()).await?;
+    if let Some(listener) = listeners.media {
+        let door = plane.door();
+        let connections = connections.clone();
+        tasks.spawn(async move {
+            if let Err(error) = door.serve(listener, connections).await {
+                tracing::error!(%error, "media takes no connections");
+            }
+        });
+    }
+    let http = listeners.http;
+    let mut server = start_http(app, http, certificate, connections, handle.clone()).await?;
     greet(config);
     let ended = tokio::select! {
         asked = shutdown::asked() => asked.map_err(Error::setup("wait for signals")),
@@ -154,6 +164,37 @@ async fn prepared(config: &Config, foundation: &Foundation) -> Result<Context, E
         );
     }
     Ok(context)
+}
+
+/// The TCP ports.
+struct Listeners {
+    http: TcpListener,
+    /// Where media has a port of its own.
+    media: Option<TcpListener>,
+}
+
+impl Listeners {
+    fn bind(config: &Config) -> Result<Self, Error> {
+        let media = match config.media_tcp {
+            MediaTcp::Off | MediaTcp::Shared => None,
+            MediaTcp::Port(port) => Some(SocketAddr::new(config.media_listen, port)),
+        };
+        Ok(Self {
+            http: listen(config.listen)?,
+            media: media.map(listen).transpose()?,
+        })
+    }
+
+    /// As many as files allow; media comes through the port of HTTP where both share it.
+    fn connections(&self, config: &Config, plane: &Plane) -> Connections {
+        let connections = Connections::within_file_limit();
+        match config.media_tcp {
+            MediaTcp::Shared if config.media_tcp_port().is_some() => {
+                connections.with_door(plane.door())
+            }
+            MediaTcp::Off | MediaTcp::Shared | MediaTcp::Port(_) => connections,
+        }
+    }
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, Error> {

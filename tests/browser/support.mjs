@@ -2,7 +2,7 @@
 /** A real server and real browsers: the built binary in demo mode, Debian's Chromium with fake devices. */
 
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -22,7 +22,7 @@ export function binary() {
 }
 
 /** @returns {Promise<number>} */
-function freeTcpPort() {
+export function freeTcpPort() {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once("error", reject);
@@ -47,17 +47,21 @@ function freeUdpPort() {
 }
 
 export class Server {
-  /** @param {{http: number, media: number}} ports @param {string} data */
-  constructor(ports, data) {
+  /** @param {{http: number, media: number}} ports @param {string} data @param {string[]} options */
+  constructor(ports, data, options) {
     this.ports = ports;
     this.data = data;
+    this.options = options;
     this.url = `http://127.0.0.1:${ports.http}`;
     this.log = join(data, "server.log");
   }
 
-  static async start() {
+  /** @param {{options?: string[], config?: string}} [settings] further options, and a configuration file */
+  static async start({ options = [], config } = {}) {
     const ports = { http: await freeTcpPort(), media: await freeUdpPort() };
-    const server = new Server(ports, mkdtempSync(join(tmpdir(), "mingtang-browser-")));
+    const data = mkdtempSync(join(tmpdir(), "mingtang-browser-"));
+    if (config) writeFileSync(join(data, "mingtang.toml"), config);
+    const server = new Server(ports, data, options);
     await server.run();
     return server;
   }
@@ -70,6 +74,7 @@ export class Server {
       [
         ...["serve", "--demo", "--listen", `127.0.0.1:${this.ports.http}`],
         ...["--media-port", String(this.ports.media), "--data-dir", this.data],
+        ...this.options,
       ],
       { stdio: ["ignore", log, log] },
     );

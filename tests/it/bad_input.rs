@@ -3,5 +3,6 @@
 
 mod connections;
 mod json;
+mod media_door;
 mod media_port;
 mod signalling;

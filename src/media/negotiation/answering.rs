@@ -267,7 +267,7 @@ impl Answering {
             if !answered.rejected {
                 answered.transport = self.local.lines(Setup::Passive);
                 if description.bundle.is_empty() {
-                    answered.candidates = self.local.candidates.to_vec();
+                    answered.candidates = (*self.local.candidates).clone();
                 }
                 description.bundle.push(answered.mid.clone());
             }

@@ -10,14 +10,15 @@ mod offering;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use self::answering::{Answering, Offered};
 pub use self::encodings::encodings;
 pub use self::formats::AudioOptions;
 pub use self::offering::{Answered, Offering};
-use super::command::{CodecMapping, ExtensionIds, Fingerprint, IceCredentials, MediaKind};
+use super::command::{
+    CodecMapping, ExtensionIds, Fingerprint, HostCandidates, IceCredentials, MediaKind,
+};
 use super::sdp::{Description, Rid, Setup, TransportLines};
 use crate::domain::entropy::Entropy;
 use crate::domain::id::{TrackId, TransportId};
@@ -30,7 +31,7 @@ pub struct Local {
     session_version: u64,
     ice: IceCredentials,
     fingerprint: Fingerprint,
-    candidates: Arc<[SocketAddr]>,
+    candidates: Arc<HostCandidates>,
     next_ssrc: u32,
 }
 
@@ -39,7 +40,7 @@ impl Local {
     pub fn new(
         transport: TransportId,
         fingerprint: Fingerprint,
-        candidates: Arc<[SocketAddr]>,
+        candidates: Arc<HostCandidates>,
         entropy: &dyn Entropy,
     ) -> Self {
         let mut random = [0; 12];

@@ -28,7 +28,10 @@ fn entropy() -> Counting {
 }
 
 pub(super) fn local() -> Local {
-    let candidates = Arc::from(["127.0.0.1:7000".parse().unwrap()]);
+    let candidates = Arc::new(HostCandidates {
+        udp: vec!["127.0.0.1:7000".parse().unwrap()],
+        tcp: vec!["[::1]:7001".parse().unwrap()],
+    });
     Local::new(
         TransportId(5),
         Fingerprint([0xAB; 32]),
@@ -85,8 +88,10 @@ fn a_join_offer_is_answered_section_by_section() {
             }));
         }
     }
-    let host = "a=candidate:1 1 udp 2130706431 127.0.0.1 7000 typ host\r\na=end-of-candidates";
-    assert_eq!(answer.matches(host).count(), 1);
+    let hosts = "a=candidate:1 1 udp 2130706431 127.0.0.1 7000 typ host\r\n\
+                 a=candidate:2 1 tcp 1520435199 ::1 7001 typ host tcptype passive\r\n\
+                 a=end-of-candidates";
+    assert_eq!(answer.matches(hosts).count(), 1);
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! What a room is made with.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::entropy::Entropy;
 use crate::domain::id::{LegId, RoomId, SourceId, TransportId};
-use crate::media::command::Fingerprint;
+use crate::media::command::{Fingerprint, HostCandidates};
 
 /// Counters of live ids, one set for the whole process, so that rooms may share media threads.
 #[derive(Debug, Default)]
@@ -75,8 +74,8 @@ pub struct RoomConfig {
     pub name: String,
     /// When it opened.
     pub created_at: DateTime<Utc>,
-    /// Host addresses for UDP in order of preference; never empty.
-    pub candidates: Vec<SocketAddr>,
+    /// Where clients reach the media thread.
+    pub candidates: HostCandidates,
     /// Our DTLS certificate's.
     pub fingerprint: Fingerprint,
     /// The process's counters.

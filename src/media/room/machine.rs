@@ -12,14 +12,14 @@ use super::speakers::Speaking;
 use super::timers::Timers;
 use super::{Input, Output, RoomConfig, RoomFact};
 use crate::domain::id::{ParticipantId, SourceId, TrackId, TransportId};
-use crate::media::command::{Command, Event};
+use crate::media::command::{Command, Event, HostCandidates};
 use crate::media::signal::{LeaveReason, Notice, ParticipantView, Request, RoomView};
 
 /// A room. One input at a time; then drain [`Room::poll_output`], then ask [`Room::next_deadline`].
 #[derive(Debug)]
 pub struct Room {
     pub(super) config: RoomConfig,
-    pub(super) candidates: Arc<[std::net::SocketAddr]>,
+    pub(super) candidates: Arc<HostCandidates>,
     pub(super) policy: Arc<dyn Policy>,
     pub(super) metadata: String,
     pub(super) now: DateTime<Utc>,
@@ -69,7 +69,7 @@ impl Room {
     /// An empty room.
     pub fn new(config: RoomConfig) -> Self {
         Self {
-            candidates: Arc::from(config.candidates.as_slice()),
+            candidates: Arc::new(config.candidates.clone()),
             policy: Arc::new(Everybody),
             metadata: String::new(),
             now: config.created_at,

@@ -8,10 +8,8 @@ mod parse;
 pub(in crate::media) mod tests;
 mod write;
 
-use std::net::SocketAddr;
-
 pub use self::parse::{Head, Outline, mids_are_unique, parse};
-use super::command::{Fingerprint, IceCredentials};
+use super::command::{Fingerprint, HostCandidates, IceCredentials};
 
 /// Longest description read, bytes: a browser says some 7 kB about each video section, every time.
 pub const DESCRIPTION_BYTES_MAX: usize = 1024 * 1024;
@@ -84,7 +82,7 @@ pub struct Section {
     /// Groups of sources: semantics and members.
     pub ssrc_groups: Vec<(String, Vec<u32>)>,
     /// Host candidates; written, not read (the server is ICE-lite and learns by checks).
-    pub candidates: Vec<SocketAddr>,
+    pub candidates: HostCandidates,
     /// Largest data channel message, bytes (RFC 8841 section 6).
     pub message_bytes_max: Option<usize>,
 }

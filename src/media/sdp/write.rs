@@ -1,10 +1,9 @@
 //! The writer of session descriptions.
 
 use std::fmt::{self, Write};
-use std::net::SocketAddr;
 
 use super::{Description, Direction, Section, SectionKind, Setup, TransportLines};
-use crate::media::command::Fingerprint;
+use crate::media::command::{Fingerprint, HostCandidates};
 
 impl Description {
     /// The description as text, lines ending in CRLF.
@@ -183,20 +182,40 @@ impl TransportLines {
     }
 }
 
+/// Type preference of host addresses for UDP (RFC 8445 section 5.1.2.2).
+const HOST_UDP: u32 = 126;
+/// Type preference of host addresses for TCP: below everything of a client that goes by UDP without
+/// a relay, above relays (RFC 6544 section 4.2).
+const HOST_TCP: u32 = 90;
+/// Local preference of the first address.
+const LOCAL_UDP: u32 = 65_535;
+/// The same for `tcptype passive`: direction preference 4, and the most of the other bits.
+const LOCAL_TCP: u32 = (4 << 13) | 8_191;
+
 /// Host candidates in order of preference, and that there are no more (RFC 8839 section 5.1).
-fn candidates(out: &mut String, addresses: &[SocketAddr]) -> fmt::Result {
-    for (place, address) in addresses.iter().enumerate() {
-        // RFC 8445 section 5.1.2.1: type preference 126 for host, component 1.
-        let local = 65_535_u32.saturating_sub(u32::try_from(place).unwrap_or(u32::MAX));
-        let priority = (126 << 24) | (local << 8) | 255;
+fn candidates(out: &mut String, hosts: &HostCandidates) -> fmt::Result {
+    let udp = hosts.udp.iter().zip(priorities(HOST_UDP, LOCAL_UDP));
+    let tcp = hosts.tcp.iter().zip(priorities(HOST_TCP, LOCAL_TCP));
+    let udp = udp.map(|(address, priority)| ("udp", address, priority, ""));
+    let tcp = tcp.map(|(address, priority)| ("tcp", address, priority, " tcptype passive"));
+    for (place, (protocol, address, priority, kind)) in udp.chain(tcp).enumerate() {
         let (ip, port, number) = (address.ip(), address.port(), place + 1);
-        let line = format_args!("a=candidate:{number} 1 udp {priority} {ip} {port} typ host");
-        writeln_crlf(out, line)?;
+        writeln_crlf(
+            out,
+            format_args!("a=candidate:{number} 1 {protocol} {priority} {ip} {port} typ host{kind}"),
+        )?;
     }
-    if !addresses.is_empty() {
+    if !hosts.udp.is_empty() || !hosts.tcp.is_empty() {
         out.push_str("a=end-of-candidates\r\n");
     }
     Ok(())
+}
+
+/// Falling priorities of component 1 (RFC 8445 section 5.1.2.1).
+fn priorities(kind: u32, first: u32) -> impl Iterator<Item = u32> {
+    (0..=first)
+        .rev()
+        .map(move |local| (kind << 24) | (local << 8) | 255)
 }
 
 fn writeln_crlf(out: &mut String, line: fmt::Arguments<'_>) -> fmt::Result {

@@ -20,7 +20,7 @@ use super::forward::Forwarding;
 use super::leg::{Leg, LegCounts};
 use super::outbox::Outbox;
 use super::peer::{Peer, Route};
-use super::remote::Remote;
+use super::remote::{Connection, Remote};
 use super::report::NtpClock;
 use super::slab::Slab;
 use super::source::Source;
@@ -156,6 +156,22 @@ impl Shard {
             Some(Packet::Dtls(packet)) => self.handle_dtls(now, from, packet),
             None => {}
         }
+    }
+
+    /// A TCP connection is no more.
+    pub fn handle_disconnect(&mut self, now: Instant, connection: Connection) {
+        let gone = Remote::Tcp(connection);
+        if let Some(place) = self.by_address.get(&gone).copied()
+            && let Some(peer) = self.peers.get_mut(place)
+        {
+            peer.transport.forget(gone);
+            self.after_transport(now, place);
+        }
+    }
+
+    /// Whether a client has proved that this connection is its own, and still uses it.
+    pub fn is_reached_by(&self, connection: Connection) -> bool {
+        self.by_address.contains_key(&Remote::Tcp(connection))
     }
 
     /// Does what is due.

@@ -229,7 +229,8 @@ impl Agent {
             .map(|credentials| credentials.ufrag.as_str())
     }
 
-    /// Where to send: nominated, or else first verified; `None` before the first verified request.
+    /// Where to send: nominated, or else first verified; `None` before the first verified request,
+    /// and when the only way is gone.
     pub fn send_address(&self) -> Option<Remote> {
         self.send_to
     }
@@ -248,6 +249,19 @@ impl Agent {
     /// address to send to moved.
     pub fn follow_dtls(&mut self, from: Remote) -> bool {
         !self.nominated && self.is_verified(from) && self.move_to(from)
+    }
+
+    /// Forgets a way that is gone. Where it was the one to send to, the one checked last takes its
+    /// place, until the client nominates again; tells which that is.
+    pub fn forget(&mut self, gone: Remote) -> Option<Remote> {
+        self.addresses.retain(|verified| verified.address != gone);
+        if self.send_to != Some(gone) {
+            return None;
+        }
+        self.nominated = false;
+        let last = self.addresses.iter().max_by_key(|known| known.checked);
+        self.send_to = last.map(|known| known.address);
+        self.send_to
     }
 
     /// Verifies a request and learns from it.

@@ -185,6 +185,16 @@ impl Transport {
         checked.binding
     }
 
+    /// Forgets a way to the client that is gone; the address checked last takes its place.
+    pub fn forget(&mut self, gone: Remote) {
+        let moved = self.agent.forget(gone);
+        self.events
+            .push_back(TransportEvent::AddressForgotten(gone));
+        if let Some(to) = moved {
+            self.events.push_back(TransportEvent::AddressMoved(to));
+        }
+    }
+
     /// Takes a datagram of DTLS records; nothing from an address that is not verified.
     pub fn handle_dtls(&mut self, now: Instant, from: Remote, datagram: &[u8]) {
         if self.is_closed() || !self.agent.is_verified(from) {
@@ -233,7 +243,7 @@ impl Transport {
         self.flush(now);
     }
 
-    /// Where media goes: nominated, or else first verified.
+    /// Where media goes: nominated, or else first verified; `None` when there is no way left.
     pub fn send_address(&self) -> Option<Remote> {
         self.agent.send_address()
     }
@@ -384,7 +394,7 @@ impl Transport {
             self.dtls.write(now, &packet);
         }
         while let Some(records) = self.dtls.poll_datagram() {
-            // Records exist only after a datagram from a verified address, so there is one.
+            // There is none only while the one connection that a client had is gone.
             if let Some(to) = self.agent.send_address() {
                 self.datagrams.push_back((to, records));
             }

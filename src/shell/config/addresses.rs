@@ -1,26 +1,33 @@
 //! The machine's own network addresses.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Most addresses that are advertised to a browser; each costs it connectivity checks.
 const ADDRESSES_MAX: usize = 8;
 
-/// Where a server that listens on `ip` can be reached: never empty.
+/// Where a server that listens on `ip` can be reached, in order of preference: never empty.
 pub(super) fn reachable_at(ip: IpAddr) -> Vec<IpAddr> {
     if !ip.is_unspecified() {
         return vec![ip];
     }
-    let mut found: Vec<IpAddr> = of_interfaces()
-        .into_iter()
-        .filter(|found| ip.is_ipv6() || found.is_ipv4())
-        .collect();
-    found.sort();
-    found.dedup();
+    let found = of_interfaces().into_iter();
+    let mut found = by_turns(found.filter(|found| ip.is_ipv6() || found.is_ipv4()));
     found.truncate(ADDRESSES_MAX);
     if found.is_empty() {
         found.push(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
     found
+}
+
+/// Each once, IPv6 and IPv4 by turns from IPv6 on, so that a family that does not carry costs a
+/// browser one check before it tries the other (RFC 8421 section 4).
+fn by_turns(addresses: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
+    let addresses: BTreeSet<IpAddr> = addresses.collect();
+    let (v6, v4): (Vec<IpAddr>, Vec<IpAddr>) = addresses.into_iter().partition(IpAddr::is_ipv6);
+    let places = 0..v6.len().max(v4.len());
+    let turns = places.flat_map(|place| [v6.get(place), v4.get(place)]);
+    turns.flatten().copied().collect()
 }
 
 /// Addresses of interfaces that are up, loopback and link-local ones left out.
@@ -82,5 +89,30 @@ mod tests {
         assert_eq!(reachable_at(loopback), [loopback]);
         let everywhere = reachable_at(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         assert!(!everywhere.is_empty() && everywhere.iter().all(IpAddr::is_ipv4));
+    }
+
+    #[test]
+    fn families_take_turns_and_ipv6_begins() {
+        let ordered = |addresses: &[&str]| -> Vec<String> {
+            let parsed = addresses.iter().map(|address| address.parse().unwrap());
+            let ordered = by_turns(parsed);
+            ordered.iter().map(IpAddr::to_string).collect()
+        };
+        let mixed = [
+            "10.0.0.2",
+            "2001:db8::2",
+            "10.0.0.1",
+            "2001:db8::1",
+            "10.0.0.3",
+        ];
+        let turns = [
+            "2001:db8::1",
+            "10.0.0.1",
+            "2001:db8::2",
+            "10.0.0.2",
+            "10.0.0.3",
+        ];
+        assert_eq!(ordered(&mixed), turns);
+        assert_eq!(ordered(&["10.0.0.1", "10.0.0.1"]), ["10.0.0.1"]);
     }
 }

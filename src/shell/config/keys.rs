@@ -22,18 +22,59 @@ pub const KEYS: &[Key] = &[
         meaning: "Where HTTP or HTTPS is served. `0.0.0.0:7880` serves all networks.",
     },
     Key {
+        name: "media_listen",
+        default: None,
+        range: "IP address",
+        meaning: "Where the ports of media are opened, if not at the address of `listen`: behind \
+                  a proxy on the same machine, `0.0.0.0` or `::`.",
+    },
+    Key {
         name: "media_port",
         default: Some("7882"),
         range: "UDP port, 1 to 65535",
         meaning: "Where audio and video come in.",
     },
     Key {
+        name: "media_udp",
+        default: Some("true"),
+        range: "`true` or `false`",
+        meaning: "Whether media may come by UDP, which suits it best. `false` opens no UDP port.",
+    },
+    Key {
+        name: "media_tcp_port",
+        default: Some("shared"),
+        range: "`shared`, `off` or a TCP port, 1 to 65535",
+        meaning: "Where media comes in from networks that block UDP: on the port of `listen`, \
+                  nowhere, or on a port of its own (behind a proxy that passes HTTP alone).",
+    },
+    Key {
         name: "media_addresses",
         default: None,
         range: "list of IP addresses",
-        meaning: "Addresses that browsers are told to send media to. By default the address of \
-                  `listen`, or all of the machine's addresses when that is a wildcard. Behind \
-                  address translation: the outside address.",
+        meaning: "Addresses that browsers are told to send media to, the preferred one first. By \
+                  default the address of `listen`, or all of the machine's addresses when that \
+                  is a wildcard, IPv6 and IPv4 by turns. Behind address translation: the outside \
+                  address, and the inside one if there are browsers inside.",
+    },
+    Key {
+        name: "turn_urls",
+        default: None,
+        range: "list of at most 8 URLs, `turn:` or `turns:`",
+        meaning: "TURN servers that relay media for browsers in the strictest networks, such as \
+                  `turns:turn.example.org:443?transport=tcp`.",
+    },
+    Key {
+        name: "turn_secret",
+        default: None,
+        range: "at least 16 characters",
+        meaning: "The secret that the TURN servers share with this one (`static-auth-secret` of \
+                  coturn). Browsers get passwords made with it, which end by themselves.",
+    },
+    Key {
+        name: "turn_credential_seconds",
+        default: Some("28800"),
+        range: "seconds, 300 to 604800",
+        meaning: "How long such a password lets a browser in; longer than a meeting lasts.",
     },
     Key {
         name: "data_dir",

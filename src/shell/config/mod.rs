@@ -2,7 +2,7 @@
 //!
 //! Every key stands once in [`keys::KEYS`], from which `docs/configuration.md` is made.
 
-mod addresses;
+pub mod addresses;
 pub mod keys;
 mod parse;
 
@@ -26,9 +26,13 @@ const API_SECRET_CHARACTERS_MIN: usize = 16;
 #[expect(missing_docs, reason = "each field is described in KEYS")]
 pub struct Config {
     pub listen: SocketAddr,
+    pub media_listen: IpAddr,
     pub media_port: u16,
+    pub media_udp: bool,
+    pub media_tcp: MediaTcp,
     /// Never empty.
     pub media_addresses: Vec<IpAddr>,
+    pub turn: Option<Turn>,
     pub data_dir: PathBuf,
     pub database_url: Option<String>,
     pub database_connections_max: u32,
@@ -46,6 +50,9 @@ impl std::fmt::Debug for Config {
         f.debug_struct("Config")
             .field("listen", &self.listen)
             .field("media_port", &self.media_port)
+            .field("media_udp", &self.media_udp)
+            .field("media_tcp", &self.media_tcp)
+            .field("turn", &self.turn.is_some())
             .field("data_dir", &self.data_dir)
             .field("embedded_postgres", &self.database_url.is_none())
             .field("tls", &self.tls)
@@ -68,6 +75,27 @@ pub enum Tls {
         /// Its private key.
         key: PathBuf,
     },
+}
+
+/// Where media by TCP comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaTcp {
+    /// Nowhere.
+    Off,
+    /// On the port that serves HTTP.
+    Shared,
+    /// On a port of its own.
+    Port(u16),
+}
+
+/// TURN servers that believe passwords made with a shared secret.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each field is described in KEYS")]
+pub struct Turn {
+    /// Never empty.
+    pub urls: Vec<String>,
+    pub secret: String,
+    pub credential_seconds: u32,
 }
 
 /// How log lines look.
@@ -129,6 +157,16 @@ impl Config {
         Self::from_layers(&layers)
     }
 
+    /// The TCP port that media may come to. A port can be shared only at the same address.
+    pub fn media_tcp_port(&self) -> Option<u16> {
+        match self.media_tcp {
+            MediaTcp::Off => None,
+            MediaTcp::Shared if self.media_listen != self.listen.ip() => None,
+            MediaTcp::Shared => Some(self.listen.port()),
+            MediaTcp::Port(port) => Some(port),
+        }
+    }
+
     /// Checks every value and how they go together.
     pub fn from_layers(layers: &Layers) -> Result<Self, Refused> {
         let given = layers.merge()?;
@@ -144,14 +182,19 @@ impl Config {
         if demo {
             api_keys.insert("devkey".to_owned(), "secret".to_owned());
         }
+        let media_listen = parse::ip(given, "media_listen")?.unwrap_or(listen.ip());
         let mut media_addresses = parse::ip_list(given, "media_addresses")?;
         if media_addresses.is_empty() {
-            media_addresses = addresses::reachable_at(listen.ip());
+            media_addresses = addresses::reachable_at(media_listen);
         }
         Ok(Self {
             listen,
+            media_listen,
             media_port: parse::number(given, "media_port", 1..=65_535)? as u16,
+            media_udp: parse::switch(given, "media_udp")?,
+            media_tcp: parse::media_tcp(given)?,
             media_addresses,
+            turn: parse::turn(given)?,
             data_dir: parse::text(given, "data_dir").unwrap_or_default().into(),
             database_url: parse::database_url(given)?,
             database_connections_max: parse::number(given, "database_connections_max", 2..=500)?,
@@ -171,6 +214,12 @@ impl Config {
                  and must be a loopback address such as 127.0.0.1:7880",
                 self.listen
             )));
+        }
+        if !self.media_udp && self.media_tcp_port().is_none() {
+            return Err(Refused(
+                "media_udp is false and media_tcp_port opens no port: media has no way in"
+                    .to_owned(),
+            ));
         }
         let short = |secret: &&String| secret.chars().count() < API_SECRET_CHARACTERS_MIN;
         if !self.demo && self.api_keys.values().any(|secret| short(&secret)) {

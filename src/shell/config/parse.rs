@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
-use super::{Given, LogFormat, Refused, Tls};
+use super::{Given, LogFormat, MediaTcp, Refused, Tls, Turn};
+
+/// Most TURN URLs; browsers ask each of them.
+const TURN_URLS_MAX: usize = 8;
+/// Shortest secret shared with TURN servers, characters.
+const TURN_SECRET_CHARACTERS_MIN: usize = 16;
 
 type Merged = BTreeMap<&'static str, Given>;
 
@@ -93,6 +98,16 @@ pub(super) fn switch(given: &Merged, key: &str) -> Result<bool, Refused> {
     }
 }
 
+pub(super) fn ip(given: &Merged, key: &str) -> Result<Option<IpAddr>, Refused> {
+    match (text(given, key), given.get(key)) {
+        (None, _) | (_, None) => Ok(None),
+        (Some(ip), Some(found)) => match ip.parse() {
+            Ok(ip) => Ok(Some(ip)),
+            Err(_) => Err(refuse(key, found, "an IP address")),
+        },
+    }
+}
+
 pub(super) fn ip_list(given: &Merged, key: &str) -> Result<Vec<IpAddr>, Refused> {
     let Some(found) = given.get(key) else {
         return Ok(Vec::new());
@@ -153,6 +168,46 @@ pub(super) fn tls(given: &Merged) -> Result<Tls, Refused> {
             key: key.into(),
         }),
         (_, _, Some(found)) => Err(refuse("tls", found, wanted)),
+    }
+}
+
+pub(super) fn media_tcp(given: &Merged) -> Result<MediaTcp, Refused> {
+    let key = "media_tcp_port";
+    match (text(given, key), given.get(key)) {
+        (Some("shared") | None, _) | (_, None) => Ok(MediaTcp::Shared),
+        (Some("off"), _) => Ok(MediaTcp::Off),
+        (Some(port), Some(found)) => match port.parse() {
+            Ok(0) | Err(_) => Err(refuse(key, found, "shared, off or a port from 1 to 65535")),
+            Ok(port) => Ok(MediaTcp::Port(port)),
+        },
+    }
+}
+
+/// TURN servers; errors leave the secret out.
+pub(super) fn turn(given: &Merged) -> Result<Option<Turn>, Refused> {
+    let urls = list(given, "turn_urls");
+    let credential_seconds = number(given, "turn_credential_seconds", 300..=604_800)?;
+    let is_turn = |url: &String| url.starts_with("turn:") || url.starts_with("turns:");
+    if let Some(found) = given.get("turn_urls")
+        && (urls.len() > TURN_URLS_MAX || !urls.iter().all(is_turn))
+    {
+        let wanted = "a list of at most 8 URLs such as turn:turn.example.org:3478";
+        return Err(refuse("turn_urls", found, wanted));
+    }
+    match (text(given, "turn_secret"), urls.is_empty()) {
+        (None, true) => Ok(None),
+        (Some(secret), false) if secret.chars().count() >= TURN_SECRET_CHARACTERS_MIN => {
+            Ok(Some(Turn {
+                urls,
+                secret: secret.to_owned(),
+                credential_seconds,
+            }))
+        }
+        (Some(_), false) => Err(Refused(format!(
+            "turn_secret must have at least {TURN_SECRET_CHARACTERS_MIN} characters"
+        ))),
+        (None, false) => Err(Refused("turn_urls needs turn_secret".to_owned())),
+        (Some(_), true) => Err(Refused("turn_secret needs turn_urls".to_owned())),
     }
 }
 

@@ -77,6 +77,11 @@ fn a_value_out_of_its_range_is_refused_with_the_range() {
     for (key, text, wanted) in [
         ("media_port", "0", "a number from 1 to 65535"),
         ("media_port", "70000", "a number from 1 to 65535"),
+        ("media_listen", "here", "an IP address"),
+        ("media_tcp_port", "0", "shared, off or a port"),
+        ("media_udp", "off", "true or false"),
+        ("turn_urls", "stun:x", "a list of at most 8 URLs"),
+        ("turn_credential_seconds", "60", "a number from 300"),
         ("database_connections_max", "1", "a number from 2 to 500"),
         ("listen", "7880", "an address and a port"),
         ("media_addresses", "example.org", "a list of IP addresses"),
@@ -91,6 +96,38 @@ fn a_value_out_of_its_range_is_refused_with_the_range() {
             "{sentence}"
         );
     }
+}
+
+#[test]
+fn media_has_at_least_one_way_in() {
+    let tcp_alone = layers("media_udp = false\nmedia_tcp_port = 7883", &[], &[]);
+    let config = Config::from_layers(&tcp_alone).expect("legal");
+    assert_eq!(
+        (config.media_udp, config.media_tcp_port()),
+        (false, Some(7883))
+    );
+    let shared = Config::from_layers(&layers("", &[], &[])).expect("legal");
+    assert_eq!(shared.media_tcp_port(), Some(shared.listen.port()));
+    let apart = layers("media_listen = \"0.0.0.0\"", &[], &[]);
+    let apart = Config::from_layers(&apart).expect("legal");
+    assert_eq!(apart.media_tcp_port(), None, "not at the same address");
+    let neither = layers("media_udp = false\nmedia_tcp_port = \"off\"", &[], &[]);
+    assert!(refusal(&neither).contains("no way in"));
+}
+
+#[test]
+fn turn_servers_and_their_secret_come_together_and_the_secret_is_never_shown() {
+    let urls = "turn_urls = [\"turn:turn.example.org:3478\"]\n";
+    let secret = "turn_secret = \"a-secret-of-the-relays\"";
+    let both = format!("{urls}{secret}");
+    let config = Config::from_layers(&layers(&both, &[], &[])).expect("legal");
+    assert!(!format!("{config:?}").contains("of-the-relays"));
+    let turn = config.turn.expect("set");
+    assert_eq!((turn.urls.len(), turn.credential_seconds), (1, 28_800));
+    assert!(refusal(&layers(urls, &[], &[])).contains("needs turn_secret"));
+    assert!(refusal(&layers(secret, &[], &[])).contains("needs turn_urls"));
+    let short = refusal(&layers(urls, &[], &[("turn_secret", "too-short")]));
+    assert!(short.contains("16 characters") && !short.contains("too-short"));
 }
 
 #[test]

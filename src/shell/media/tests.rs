@@ -1,6 +1,7 @@
 //! Whole clients over loopback sockets.
 
-use std::net::UdpSocket;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 
 use super::*;
 use crate::domain::id::{LegId, SourceId, TransportId};
@@ -8,12 +9,21 @@ use crate::media::command::{
     Codec, CodecMapping, Command, EncodingConfig, ExtensionIds, IceCredentials, LegConfig,
     MediaKind, SourceConfig, TransportConfig,
 };
+use crate::media::framing::Unframer;
 use crate::media::transport::tests::client::{Client, Habits};
+use crate::shell::connections::Connections;
 
 struct Remote {
     socket: UdpSocket,
+    stream: Option<Stream>,
     client: Client,
     payloads: Vec<u8>,
+}
+
+/// A connection of a client, which prefers it to UDP.
+struct Stream {
+    socket: TcpStream,
+    incoming: Unframer,
 }
 
 impl Remote {
@@ -31,12 +41,13 @@ impl Remote {
         };
         media.sender().send(Command::OpenTransport(config)).unwrap();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.connect(media.local_addr()).unwrap();
+        socket.connect(media.local_addr().unwrap()).unwrap();
         socket
             .set_read_timeout(Some(Duration::from_millis(2)))
             .unwrap();
         Self {
             socket,
+            stream: None,
             client,
             payloads: Vec::new(),
         }
@@ -48,19 +59,54 @@ impl Remote {
             self.client.handle_timeout(now);
         }
         while let Some(datagram) = self.client.outgoing.pop_front() {
-            self.socket.send(&datagram).unwrap();
+            self.send(&datagram);
         }
-        let mut buffer = [0; 2_048];
+        let mut buffer = [0; 65_536];
         while let Ok(len) = self.socket.recv(&mut buffer) {
-            match buffer[0] {
-                128.. if !(192..=223).contains(&buffer[1]) => {
-                    let media = self.client.media.as_mut().unwrap();
-                    let plain = media.incoming.decrypt_rtp(&buffer[..len]).unwrap();
-                    self.payloads.push(plain[12]);
-                }
-                128.. => {}
-                _ => self.client.handle(Instant::now(), &buffer[..len]),
+            self.take(&buffer[..len]);
+        }
+        if let Some(stream) = &mut self.stream
+            && let Ok(len) = stream.socket.read(&mut buffer)
+        {
+            let mut came = Vec::new();
+            let each = |datagram: &mut [u8]| came.push(datagram.to_vec());
+            stream.incoming.take(&mut buffer[..len], each).unwrap();
+            came.iter().for_each(|datagram| self.take(datagram));
+        }
+    }
+
+    /// Goes on by TCP, through a door of its own.
+    fn connect(&mut self, door: SocketAddr) {
+        let socket = TcpStream::connect(door).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let incoming = Unframer::default();
+        self.stream = Some(Stream { socket, incoming });
+        let check = self.client.check(true);
+        self.send(&check);
+    }
+
+    fn send(&mut self, datagram: &[u8]) {
+        match &mut self.stream {
+            None => {
+                self.socket.send(datagram).unwrap();
             }
+            Some(stream) => {
+                let mut frame = (datagram.len() as u16).to_be_bytes().to_vec();
+                frame.extend_from_slice(datagram);
+                stream.socket.write_all(&frame).unwrap();
+            }
+        }
+    }
+
+    fn take(&mut self, datagram: &[u8]) {
+        match datagram[0] {
+            128.. if !(192..=223).contains(&datagram[1]) => {
+                let media = self.client.media.as_mut().unwrap();
+                let plain = media.incoming.decrypt_rtp(datagram).unwrap();
+                self.payloads.push(plain[12]);
+            }
+            128.. => {}
+            _ => self.client.handle(Instant::now(), datagram),
         }
     }
 
@@ -70,13 +116,13 @@ impl Remote {
         plain[12] = sequence as u8;
         let media = self.client.media.as_mut().unwrap();
         let sealed = media.outgoing.encrypt_rtp(&plain).unwrap();
-        self.socket.send(&sealed).unwrap();
+        self.send(&sealed);
     }
 }
 
 fn start() -> (MediaHandle, mpsc::Receiver<Event>) {
     let config = MediaConfig {
-        address: "127.0.0.1:0".parse().unwrap(),
+        address: Some("127.0.0.1:0".parse().unwrap()),
         identity: Arc::new(Identity::generate().unwrap()),
         limits: ShardLimits::default(),
     };
@@ -151,6 +197,65 @@ fn a_packet_crosses_the_thread_and_stopping_says_good_bye() {
         assert!(!matches!(event, Event::TransportClosed { .. }));
     }
     assert!(events.is_closed());
+}
+
+/// Publishes until a subscriber has twenty payloads more.
+fn carry(publisher: &mut Remote, subscriber: &mut Remote, sequence: &mut u16) {
+    let before = subscriber.payloads.len();
+    while subscriber.payloads.len() < before + 20 {
+        publisher.publish(*sequence);
+        *sequence += 1;
+        publisher.step();
+        subscriber.step();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_moves_between_udp_and_tcp_in_mid_stream() {
+    let (media, mut events) = start();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let connections = Connections::new(16, Duration::from_secs(60));
+    let counted = connections.clone();
+    tokio::spawn(media.door().clone().serve(listener, connections));
+    let mut publisher = Remote::join(&media, 0);
+    let mut subscriber = Remote::join(&media, 1);
+    publisher.connect(address);
+    forward(&media);
+    while publisher.client.media.is_none() || subscriber.client.media.is_none() {
+        publisher.step();
+        subscriber.step();
+    }
+    let mut sequence = 0;
+    carry(&mut publisher, &mut subscriber, &mut sequence);
+    assert_eq!(counted.open(), 1);
+    subscriber.connect(address);
+    while counted.open() < 2 {
+        carry(&mut publisher, &mut subscriber, &mut sequence);
+    }
+    // It named the connection, so the other way is silent now.
+    let mut datagram = [0; 2_048];
+    while subscriber.socket.recv(&mut datagram).is_ok() {}
+    let before = subscriber.payloads.len();
+    while subscriber.payloads.len() < before + 20 {
+        publisher.publish(sequence);
+        sequence += 1;
+        publisher.step();
+        assert!(subscriber.socket.recv(&mut datagram).is_err());
+        subscriber.step();
+    }
+    carry(&mut publisher, &mut subscriber, &mut sequence);
+    // A connection that breaks leaves the older way, which was never forgotten.
+    subscriber.stream = None;
+    publisher.stream = None;
+    carry(&mut publisher, &mut subscriber, &mut sequence);
+    while counted.open() > 0 {
+        carry(&mut publisher, &mut subscriber, &mut sequence);
+    }
+    while let Ok(event) = events.try_recv() {
+        assert!(!matches!(event, Event::TransportClosed { .. }));
+    }
+    drop(media);
 }
 
 #[test]

@@ -31,6 +31,9 @@ const BEGINNINGS: [&[u8]; 3] = [
     b"GET /rtc/v1?access_token=x HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgr",
 ];
 
+/// First frames of media that never end.
+const FRAMES: [&[u8]; 2] = [b"\x00", b"\x00\x6c\x00\x01\x00\x58\x21\x12\xa4\x42"];
+
 async fn start(max: usize, head_max: Duration) -> (SocketAddr, Connections) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -137,7 +140,9 @@ fn flood(server: SocketAddr, count: usize, from: Ipv4Addr) -> Vec<std::net::TcpS
             socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
             socket.connect(&server.into()).unwrap();
             let mut stream = std::net::TcpStream::from(socket);
-            stream.write_all(BEGINNINGS[number % 3]).unwrap();
+            let beginnings = BEGINNINGS.iter().chain(&FRAMES);
+            let beginning = beginnings.cycle().nth(number % 5).unwrap();
+            stream.write_all(beginning).unwrap();
             stream
         })
         .collect()

@@ -21,7 +21,7 @@ const HELLO: &[u8] = include_bytes!("../../corpus/client_hello/valid-one-datagra
 
 fn start() -> (MediaHandle, impl Sized) {
     let config = MediaConfig {
-        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        address: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         identity: Arc::new(Identity::generate().unwrap()),
         limits: ShardLimits::default(),
     };
@@ -60,7 +60,7 @@ fn check(socket: &UdpSocket, server: SocketAddr) -> usize {
 #[test]
 fn ten_thousand_flows_without_the_password_hear_nothing_and_hinder_nobody() {
     let (handle, _events) = start();
-    let server = handle.local_addr();
+    let server = handle.local_addr().unwrap();
     let honest = socket(0);
     check(&honest, server);
     let hello = parts(HELLO).next().unwrap().1;
@@ -99,7 +99,7 @@ fn ten_thousand_flows_without_the_password_hear_nothing_and_hinder_nobody() {
 #[test]
 fn a_client_that_checks_from_ten_thousand_addresses_is_answered_and_stays_one_client() {
     let (handle, _events) = start();
-    let server = handle.local_addr();
+    let server = handle.local_addr().unwrap();
     for number in 0..FLOWS {
         assert!(check(&socket(number), server) <= CHECK.len() + 100);
     }

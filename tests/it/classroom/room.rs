@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use mingtang::domain::id::AccountId;
 use mingtang::hub::rooms::{NamedFact, Rooms, Stay};
-use mingtang::media::command::{Command, Event, Fingerprint};
+use mingtang::media::command::{Command, Event, Fingerprint, HostCandidates};
 use mingtang::media::signal::{
     Admission, ClientDescription, FixedProfile, Layout, LeaveReason, Notice,
 };
@@ -38,7 +38,10 @@ impl Hall {
         let ground = RoomGround {
             clock: Arc::clone(&class.context.clock),
             entropy: Arc::clone(&class.context.entropy),
-            candidates: vec!["127.0.0.1:9".parse().unwrap()],
+            candidates: HostCandidates {
+                udp: vec!["127.0.0.1:9".parse().unwrap()],
+                tcp: Vec::new(),
+            },
             fingerprint: Fingerprint([7; 32]),
             media: Arc::new(NoMedia),
         };

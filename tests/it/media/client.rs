@@ -13,6 +13,7 @@ use livekit_protocol as proto;
 use prost::Message as _;
 use proto::signal_request::Message as Request;
 use proto::signal_response::Message as Answer;
+use rtc::ice::network_type::NetworkType;
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::media_engine::{
     MIME_TYPE_OPUS, MIME_TYPE_VP8, MediaEngine,
@@ -31,12 +32,20 @@ use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
-    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCSessionDescription,
+    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceCandidateInit,
+    RTCSessionDescription, SettingEngineBuilder,
 };
 use webrtc::runtime::default_runtime;
 
 /// Packets that wait for the test.
 const PACKETS_MAX: usize = 1_024;
+
+/// How a client reaches the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Udp,
+    Tcp,
+}
 
 /// Sound or picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,9 +124,15 @@ pub struct Client {
 impl Client {
     /// Joins a room as a demo server's key lets in. A publisher announces and offers both tracks;
     /// who does not publish offers to receive one of each, because the client always offers first.
-    pub async fn join(server: SocketAddr, room: &str, identity: &str, publishes: bool) -> Self {
+    pub async fn join(
+        way: Way,
+        server: SocketAddr,
+        room: &str,
+        identity: &str,
+        publishes: bool,
+    ) -> Self {
         let (sender, packets) = mpsc::channel(PACKETS_MAX);
-        let connection = connection(sender).await;
+        let connection = connection(way, server, sender).await;
         let mut signal = Signal::open(server, &token(room, identity)).await;
         let mut tracks = Vec::new();
         for kind in [Kind::Audio, Kind::Video] {
@@ -133,7 +148,7 @@ impl Client {
         }
         signal.offer(&*connection).await;
         let remote = Arc::clone(&connection);
-        let signalling = tokio::spawn(async move { signal.negotiate(&*remote).await });
+        let signalling = tokio::spawn(async move { signal.negotiate(way, &*remote).await });
         Self {
             packets,
             connection,
@@ -174,16 +189,31 @@ impl Client {
     }
 }
 
-async fn connection(packets: mpsc::Sender<(Kind, Vec<u8>)>) -> Arc<dyn PeerConnection> {
+async fn connection(
+    way: Way,
+    server: SocketAddr,
+    packets: mpsc::Sender<(Kind, Vec<u8>)>,
+) -> Arc<dyn PeerConnection> {
     let mut engine = MediaEngine::default();
     for kind in [Kind::Audio, Kind::Video] {
         engine.register_codec(kind.codec(), kind.of()).unwrap();
     }
-    let connection = PeerConnectionBuilder::new()
+    let own = SocketAddr::new(server.ip(), 0);
+    let builder = PeerConnectionBuilder::new();
+    let builder = match way {
+        Way::Udp => builder.with_udp_addrs(vec![own]),
+        Way::Tcp => {
+            let types = vec![NetworkType::Tcp4, NetworkType::Tcp6];
+            let engine = SettingEngineBuilder::new().with_network_types(types);
+            builder
+                .with_tcp_addrs(vec![own])
+                .with_setting_engine(engine.build())
+        }
+    };
+    let connection = builder
         .with_media_engine(engine)
         .with_handler(Arc::new(Ear { packets }))
         .with_runtime(default_runtime().unwrap())
-        .with_udp_addrs(vec!["127.0.0.1:0"])
         .build()
         .await
         .unwrap();
@@ -284,12 +314,17 @@ impl Signal {
     }
 
     /// Takes answers, and offers again as often as the server wants more sections.
-    async fn negotiate(mut self, connection: &dyn PeerConnection) {
+    async fn negotiate(mut self, way: Way, connection: &dyn PeerConnection) {
+        let mut told = way == Way::Udp;
         while let Some(answer) = self.hear().await {
             match answer {
                 Answer::Answer(answer) => {
+                    let passive = passive_candidate(&answer.sdp);
                     let answer = RTCSessionDescription::answer(answer.sdp).unwrap();
                     connection.set_remote_description(answer).await.unwrap();
+                    if !std::mem::replace(&mut told, true) {
+                        connection.add_ice_candidate(passive).await.unwrap();
+                    }
                 }
                 Answer::MediaSectionsRequirement(wanted) => {
                     for (kind, count) in [
@@ -327,6 +362,16 @@ impl Signal {
                 Ok(_) => {}
             }
         }
+    }
+}
+
+/// The server's candidate for TCP; this client connects to what it is told apart from descriptions.
+fn passive_candidate(sdp: &str) -> RTCIceCandidateInit {
+    let mut lines = sdp.lines().filter_map(|line| line.strip_prefix("a="));
+    let passive = lines.find(|line| line.ends_with("tcptype passive"));
+    RTCIceCandidateInit {
+        candidate: passive.unwrap_or_default().to_owned(),
+        ..Default::default()
     }
 }
 

@@ -7,20 +7,21 @@
 mod client;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum_server::Handle;
 use mingtang::hub::rooms::NamedFact;
 use mingtang::media::room::RoomFact;
 use mingtang::shell::clock::SystemClock;
-use mingtang::shell::config::{Config, LogFormat, Tls};
+use mingtang::shell::config::{Config, LogFormat, MediaTcp, Tls};
+use mingtang::shell::connections::Connections;
 use mingtang::shell::keys::ApiKey;
 use mingtang::shell::plane::Plane;
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use self::client::{Client, Kind};
+use self::client::{Client, Kind, Way};
 use crate::support::World;
 
 /// The pace of packets: one frame of Opus.
@@ -37,19 +38,22 @@ struct Server {
 }
 
 impl Server {
-    async fn start() -> Self {
+    /// With media at every way in that the listening address has, or by TCP alone.
+    async fn start(listen: &str, media_udp: bool) -> Self {
         let world = World::new().await;
         let mut context = world.context.clone();
         context.clock = Arc::new(SystemClock);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(listen).unwrap();
         let address = listener.local_addr().unwrap();
         let key = ApiKey {
             name: "own".to_owned(),
             secret: "a secret of thirty-two characters".to_owned(),
         };
-        let (plane, facts) = Plane::start(&config(address), &context, &key).unwrap();
+        let config = config(address, media_udp);
+        let (plane, facts) = Plane::start(&config, &context, &key).unwrap();
+        let connections = Connections::new(64, FRAME * 500).with_door(plane.door());
         let app = plane.signalling(&context);
-        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        tokio::spawn(connections.serve(listener, None, app, Handle::new()));
         Self {
             plane,
             facts,
@@ -73,11 +77,15 @@ impl Server {
     }
 }
 
-fn config(listen: SocketAddr) -> Config {
+fn config(listen: SocketAddr, media_udp: bool) -> Config {
     Config {
         listen,
+        media_listen: listen.ip(),
         media_port: 0,
+        media_udp,
+        media_tcp: MediaTcp::Shared,
         media_addresses: vec![listen.ip()],
+        turn: None,
         data_dir: std::path::PathBuf::new(),
         database_url: None,
         database_connections_max: 1,
@@ -108,9 +116,29 @@ fn payload(kind: Kind, number: u16) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sound_and_picture_of_one_webrtc_client_reach_another_byte_for_byte() {
-    let mut server = Server::start().await;
-    let publisher = Client::join(server.address, "plain", "publisher", true).await;
-    let mut subscriber = Client::join(server.address, "plain", "subscriber", false).await;
+    let server = Server::start("127.0.0.1:0", true).await;
+    carries(server, Way::Udp, Way::Udp).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_without_udp_connects_to_the_port_that_serves_http() {
+    let server = Server::start("127.0.0.1:0", true).await;
+    carries(server, Way::Tcp, Way::Udp).await;
+    let server = Server::start("127.0.0.1:0", false).await;
+    carries(server, Way::Tcp, Way::Tcp).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn media_goes_by_ipv6_too() {
+    let server = Server::start("[::1]:0", true).await;
+    carries(server, Way::Udp, Way::Tcp).await;
+}
+
+/// Sound and picture reach the subscriber byte for byte.
+async fn carries(mut server: Server, publishing: Way, subscribing: Way) {
+    let address = server.address;
+    let publisher = Client::join(publishing, address, "plain", "publisher", true).await;
+    let mut subscriber = Client::join(subscribing, address, "plain", "subscriber", false).await;
     let mut sent: BTreeSet<Vec<u8>> = BTreeSet::new();
     let mut arrived: BTreeMap<Kind, BTreeSet<Vec<u8>>> = BTreeMap::new();
     let mut pace = tokio::time::interval(FRAME);

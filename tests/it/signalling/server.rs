@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use chrono::TimeDelta;
 use mingtang::http::livekit::{LivekitState, router};
 use mingtang::hub::rooms::{NamedFact, Rooms};
-use mingtang::media::command::{Command, Event, Fingerprint};
+use mingtang::media::command::{Command, Event, Fingerprint, HostCandidates};
 use mingtang::media::signal::Permissions;
 use mingtang::service::call::{Call, Decision, Invitation, Keys, Relays, RoomRules};
 use mingtang::shell::clock::SystemClock;
@@ -70,7 +70,10 @@ pub async fn start() -> Server {
     let ground = RoomGround {
         clock: clock.clone(),
         entropy: Arc::new(OsEntropy),
-        candidates: vec!["127.0.0.1:9".parse().unwrap()],
+        candidates: HostCandidates {
+            udp: vec!["127.0.0.1:9".parse().unwrap()],
+            tcp: Vec::new(),
+        },
         fingerprint: Fingerprint([7; 32]),
         media: commands.clone(),
     };

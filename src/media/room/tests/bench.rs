@@ -9,7 +9,9 @@ use chrono::TimeDelta;
 use super::super::*;
 use crate::domain::entropy::Entropy;
 use crate::domain::id::{LegId, RoomId, SourceId, TransportId};
-use crate::media::command::{Fingerprint, IceCredentials, LegConfig, MediaKind, SourceConfig};
+use crate::media::command::{
+    Fingerprint, HostCandidates, IceCredentials, LegConfig, MediaKind, SourceConfig,
+};
 use crate::media::sdp::{
     self, Description, Direction, Extension, Format, Section, SectionKind, Setup, TransportLines,
 };
@@ -143,7 +145,10 @@ impl Bench {
             id: RoomId::new(now, &*entropy),
             name: "lesson".to_owned(),
             created_at: now,
-            candidates: vec!["127.0.0.1:7882".parse().unwrap()],
+            candidates: HostCandidates {
+                udp: vec!["127.0.0.1:7882".parse().unwrap()],
+                tcp: Vec::new(),
+            },
             fingerprint: Fingerprint([1; 32]),
             live_ids: Arc::new(LiveIds::default()),
             entropy,

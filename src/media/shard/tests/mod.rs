@@ -315,6 +315,59 @@ fn a_client_that_moves_is_followed_in_mid_stream() {
 }
 
 #[test]
+fn a_client_goes_on_by_tcp_and_by_udp_again_when_the_connection_ends() {
+    let mut world = World::with_clients(2);
+    world.audio_source(1, 0);
+    world.leg(1, 1, 1);
+    let by_udp = world.nodes[1].address;
+    let connection = Connection {
+        number: 1,
+        client: by_udp.address(),
+    };
+    let mut sequence = 0;
+    let mut carried = |world: &mut World| {
+        sequence += 1;
+        let packet = packet(OPUS, 7, sequence, &[(MID, b"0")], &[sequence as u8]);
+        world.rtp(0, &packet);
+        payloads(&world.seen(1)) == [sequence as u8]
+    };
+    assert!(carried(&mut world));
+    assert!(!world.shard.is_reached_by(connection));
+    world.nodes[1].address = Remote::Tcp(connection);
+    let mut check = world.nodes[1].client.check(true);
+    let now = world.now;
+    let by_tcp = Remote::Tcp(connection);
+    world.shard.handle_datagram(now, by_tcp, &mut check);
+    assert!(world.shard.is_reached_by(connection) && carried(&mut world));
+    world.shard.handle_disconnect(now, connection);
+    assert!(!world.shard.is_reached_by(connection));
+    world.nodes[1].address = by_udp;
+    assert!(carried(&mut world));
+}
+
+#[test]
+fn a_client_whose_only_connection_ended_is_found_again_by_its_next_check() {
+    let mut world = World::with_clients(2);
+    world.audio_source(1, 0);
+    world.leg(1, 1, 1);
+    let client = world.nodes[1].address.address();
+    let now = world.now;
+    for number in 1..4 {
+        let connection = Connection { number, client };
+        let mut check = world.nodes[1].client.check(true);
+        world.nodes[1].address = Remote::Tcp(connection);
+        let from = world.nodes[1].address;
+        world.shard.handle_datagram(now, from, &mut check);
+        let sequence = number as u16;
+        let plain = packet(OPUS, 7, sequence, &[(MID, b"0")], &[sequence as u8]);
+        world.rtp(0, &plain);
+        assert_eq!(payloads(&world.seen(1)), [sequence as u8]);
+        world.shard.handle_disconnect(now, connection);
+        world.shard.handle_disconnect(now, connection);
+    }
+}
+
+#[test]
 fn a_publisher_that_leaves_takes_its_sources_and_their_legs_along() {
     let mut world = World::with_clients(3);
     world.audio_source(1, 0);

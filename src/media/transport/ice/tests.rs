@@ -257,6 +257,25 @@ fn verified_addresses_are_bounded_and_expire_but_never_the_one_in_use() {
 }
 
 #[test]
+fn a_way_that_is_gone_gives_place_to_the_one_checked_last() {
+    let local = credentials("abcd");
+    let mut agent = Agent::new(local.clone());
+    let nominating = request(&local, &[ATTR_USE_CANDIDATE], &[]);
+    let plain = request(&local, &[], &[]);
+    let mut now = origin();
+    for (port, datagram) in [(1, &nominating), (2, &plain), (3, &plain), (2, &plain)] {
+        now += Duration::from_secs(1);
+        check(&mut agent, now, address(port), datagram);
+    }
+    assert_eq!(agent.forget(address(3)), None, "it was not in use");
+    assert_eq!(agent.forget(address(1)), Some(address(2)));
+    assert_eq!(agent.forget(address(2)), None);
+    assert_eq!(agent.send_address(), None);
+    assert!(check(&mut agent, now, address(4), &plain).moved);
+    assert_eq!(agent.send_address(), Some(address(4)));
+}
+
+#[test]
 fn mutated_requests_never_panic_and_never_verify() {
     let local = credentials("abcd");
     let mut agent = Agent::new(local.clone());
