@@ -157,6 +157,7 @@ fn rtcp(input: &[u8]) -> bool {
             rtcp::Item::Nack { entries, .. } => {
                 assert!(rtcp::nacked(entries).count() <= entries.len() / 4 * 17);
             }
+            rtcp::Item::TransportFeedback(feedback) => assert!(feedback.len() <= input.len()),
             rtcp::Item::SenderInfo(_)
             | rtcp::Item::Block(_)
             | rtcp::Item::KeyFrameRequest { .. } => {}
