@@ -57,7 +57,10 @@ pub async fn boundary(State(app): State<App>, request: Request, next: Next) -> R
     };
     let _entered = span.enter();
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        // What layers have added (who may read it, what the route takes) stays.
+        let added = std::mem::take(response.headers_mut());
         response = problem.finish(&request_id);
+        response.headers_mut().extend(added);
     }
     finish_headers(response.headers_mut(), &request_id);
     let status = response.status().as_u16();

@@ -15,6 +15,9 @@ use utoipa::ToSchema;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::service::{Error, Failure};
 
+/// When to come back to a server that is busy or starting (RFC 9110 section 10.2.3).
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
+
 /// An answer that is not what was asked for.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -126,6 +129,9 @@ impl Problem {
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, json);
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

@@ -16,7 +16,7 @@ use crate::domain::actor::Actor;
 use crate::service::auth::Authenticated;
 
 /// How long a body may take to arrive; 64 KiB take a poor phone three seconds.
-const BODY_TIME_MAX: Duration = Duration::from_secs(20);
+pub(super) const BODY_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// Who is signed in. Only routes whose access demands it have one.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
-async fn bytes<S: Send + Sync>(
+pub(super) async fn bytes<S: Send + Sync>(
     request: Request,
     state: &S,
     time_max: Duration,

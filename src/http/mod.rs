@@ -15,6 +15,7 @@ pub mod people;
 pub mod questions;
 mod router;
 pub mod units;
+pub mod whip;
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -18,6 +18,7 @@ use super::error::Problem;
 use super::lessons::Classrooms;
 use super::{
     assets, attendances, audit, auth, boundary, events, health, lessons, people, questions, units,
+    whip,
 };
 use crate::domain::limits::BODY_BYTES_MAX;
 use crate::domain::policy::{self, Capability};
@@ -75,6 +76,8 @@ pub enum Access {
     /// Whoever is signed in; the token may stand in the query, for clients that cannot send
     /// headers on a stream.
     Stream,
+    /// Whoever brings a token for a media room; the use case looks at it.
+    Call,
     /// Whoever has this kind of work anywhere.
     Capable(Capability),
 }
@@ -123,6 +126,7 @@ fn api() -> Vec<Route> {
         questions::routes(),
         events::routes(),
         health::routes(),
+        whip::routes(),
     ]
     .into_iter()
     .flatten()
@@ -215,7 +219,7 @@ async fn gate(
 
 async fn admit(context: &Context, access: Access, request: &mut Request) -> Result<(), Problem> {
     let (from_query, capability) = match access {
-        Access::Public => return Ok(()),
+        Access::Public | Access::Call => return Ok(()),
         Access::SignedIn => (false, None),
         Access::Stream => (true, None),
         Access::Capable(capability) => (false, Some(capability)),
@@ -233,7 +237,7 @@ async fn admit(context: &Context, access: Access, request: &mut Request) -> Resu
     Ok(())
 }
 
-fn bearer(headers: &HeaderMap) -> Option<String> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme

@@ -90,6 +90,15 @@ pub struct Lag {
     pub number: u64,
 }
 
+/// How far the streams of a leg came. Whoever takes up their SSRCs again goes on from there: a
+/// number that is used twice would break the seal.
+#[derive(Clone, Copy)]
+pub struct Numbers {
+    next_out: u64,
+    next_repair: Option<u64>,
+    last: Option<LastSent>,
+}
+
 /// The newest packet of a leg.
 #[derive(Clone, Copy)]
 struct LastSent {
@@ -149,6 +158,25 @@ impl Leg {
             }),
             resends: 0,
             resends_since: None,
+        }
+    }
+
+    /// Goes on where an earlier leg of the same SSRCs ended.
+    pub fn resume(&mut self, numbers: Numbers) {
+        self.next_out = numbers.next_out;
+        self.first_out = numbers.next_out;
+        self.last = numbers.last;
+        if let (Some(repair), Some(next)) = (&mut self.repair, numbers.next_repair) {
+            repair.next_out = next;
+        }
+    }
+
+    /// How far it came.
+    pub fn numbers(&self) -> Numbers {
+        Numbers {
+            next_out: self.next_out,
+            next_repair: self.repair.as_ref().map(|repair| repair.next_out),
+            last: self.last,
         }
     }
 

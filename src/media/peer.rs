@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::forward::Forwarding;
-use super::leg::LegCounts;
+use super::leg::{LegCounts, Numbers};
+use super::negotiation::STANDING_MAX;
 use super::report::ClockOffset;
 use super::rtp::Header;
 use super::transport::Transport;
@@ -36,7 +37,12 @@ pub struct Peer {
     /// Packets, and missing packets, of sources that are gone.
     pub retired_in: (u64, u64),
     routes: Vec<Route>,
+    ended: Vec<(u32, Numbers)>,
 }
+
+/// Streams that ended and may be taken up again, at most. Transports whose streams are taken up
+/// have no more of them than that; on others, no SSRC comes twice.
+const ENDED_MAX: usize = STANDING_MAX;
 
 /// When a connected client's periodic duties are due.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +86,23 @@ impl Peer {
             retired: LegCounts::default(),
             retired_in: (0, 0),
             routes: Vec::new(),
+            ended: Vec::new(),
         }
+    }
+
+    /// Notes how far a stream came that ends; the oldest is forgotten beyond the bound.
+    pub fn end_stream(&mut self, ssrc: u32, numbers: Numbers) {
+        self.ended.retain(|(known, _)| *known != ssrc);
+        if self.ended.len() == ENDED_MAX {
+            self.ended.remove(0);
+        }
+        self.ended.push((ssrc, numbers));
+    }
+
+    /// How far an earlier stream of this SSRC came.
+    pub fn take_up_stream(&mut self, ssrc: u32) -> Option<Numbers> {
+        let place = self.ended.iter().position(|(known, _)| *known == ssrc)?;
+        Some(self.ended.remove(place).1)
     }
 
     /// Where a stream belongs, once known.

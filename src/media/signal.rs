@@ -1,7 +1,7 @@
 //! What a participant's client asks of a room ([`Request`]) and hears from it ([`Notice`]).
 //!
 //! This is the room half's own language. `http::livekit` translates LiveKit's protobuf messages to
-//! and from it; WHIP and WHEP will too.
+//! and from it, `service::call` WHIP and WHEP.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::command::{DataChannel, MediaKind};
-use super::room::Policy;
+use super::room::{Policy, Trickled};
 use crate::domain::id::{ParticipantId, RoomId, TrackId};
 
 /// How a client's connections are laid out.
@@ -21,9 +21,24 @@ pub enum Layout {
     /// A publisher connection offered by the client and a subscriber connection offered by us
     /// (LiveKit `/rtc`).
     Dual,
+    /// One connection that the client offers once, by plain HTTP (WHIP, WHEP): no description
+    /// follows the answer, and the client hears nothing but answers to its own requests.
+    OneShot,
 }
 
-/// One of a client's connections. In [`Layout::Single`] only `Publisher` exists.
+/// What a participant is, for others' clients to show it by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ParticipantKind {
+    /// Somebody at a client.
+    #[default]
+    Standard,
+    /// A device that publishes and does not watch (WHIP).
+    Ingress,
+    /// A player that watches and does not publish (WHEP).
+    Egress,
+}
+
+/// One of a client's connections. Only in [`Layout::Dual`] there is more than `Publisher`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Connection {
     /// The client offers.
@@ -53,8 +68,12 @@ pub struct Admission {
     pub permissions: Permissions,
     /// Layout of its connections.
     pub layout: Layout,
+    /// As what it comes.
+    pub kind: ParticipantKind,
     /// Subscribe to everything at once.
     pub auto_subscribe: bool,
+    /// The one identity to which the automatic subscription is confined.
+    pub watches: Option<String>,
     /// What the client says of itself.
     pub client: ClientDescription,
 }
@@ -99,6 +118,14 @@ pub struct Permissions {
     pub hidden: bool,
     /// Records.
     pub recorder: bool,
+}
+
+impl Permissions {
+    /// Whether they let a track of this source be published; who is hidden publishes nothing.
+    pub fn may_publish(&self, source: TrackSource) -> bool {
+        let listed = self.sources.is_empty() || self.sources.contains(&source);
+        self.publish && listed && !self.hidden
+    }
 }
 
 /// What a track shows, LiveKit's closed set.
@@ -189,6 +216,14 @@ pub enum Request {
         /// Tracks it believes to have published.
         published: Vec<TrackId>,
     },
+    /// What a client of [`Layout::OneShot`] says of its ICE after its offer: candidates, or new
+    /// credentials; answered by [`Notice::Trickled`].
+    Trickle {
+        /// The tag that it was told last; `None` stands for whichever is in force.
+        tag: Option<String>,
+        /// RFC 8840 text.
+        fragment: String,
+    },
     /// Leaves.
     Leave,
 }
@@ -267,6 +302,15 @@ pub enum Notice {
         /// The whole map of media section to track of others.
         mid_to_track: BTreeMap<String, TrackId>,
     },
+    /// Answer to the one offer of a client of [`Layout::OneShot`].
+    SessionAnswer {
+        /// Our description.
+        sdp: String,
+        /// Names the ICE session; changes when ICE restarts.
+        tag: String,
+    },
+    /// Answer to [`Request::Trickle`].
+    Trickled(Trickled),
     /// Our offer on the subscriber connection.
     Offer {
         /// Our number, from 1.
@@ -384,6 +428,8 @@ pub enum RequestRefusal {
     NotFound,
     /// Not a kind we carry.
     UnsupportedType,
+    /// It cannot be read.
+    Malformed,
 }
 
 /// Why a stay ended.
@@ -473,6 +519,8 @@ pub struct ParticipantView {
     pub tracks: Vec<TrackView>,
     /// What its client says of itself.
     pub client: ClientDescription,
+    /// What it is.
+    pub kind: ParticipantKind,
     /// Why it left, once it did.
     pub left: Option<LeaveReason>,
 }

@@ -14,7 +14,8 @@ use crate::domain::id::{ParticipantId, RoomId};
 use crate::domain::refusal::Refusal;
 use crate::hub::media::{MediaSendError, MediaSender};
 use crate::hub::rooms::{
-    EndedLine, FACTS_MAX, Letter, Line, LineError, NamedFact, Rooms, Routes, Seat, Spawn, gone,
+    EndedLine, FACTS_MAX, Letter, Line, LineError, NamedFact, Rooms, Routes, Seat, Spawn, Ticket,
+    gone,
 };
 use crate::media::command::{Command, Event, Fingerprint, HostCandidates};
 use crate::media::room::{Input, LiveIds, Output, Room, RoomConfig, RoomFact, RoomLimits};
@@ -161,6 +162,15 @@ struct Client {
     identity: String,
     line_number: u64,
     line: Option<Line>,
+    session: Option<Session>,
+}
+
+/// A client without signalling.
+struct Session {
+    /// Its place in the registry, which is free when this goes.
+    _ticket: Ticket,
+    /// Waits for the next notice.
+    reply: Option<oneshot::Sender<Notice>>,
 }
 
 impl Desk {
@@ -229,6 +239,17 @@ impl Desk {
                 line,
                 reply,
             } => self.resume(participant, &identity, line, reply),
+            Letter::Open {
+                admission,
+                offer,
+                ticket,
+                reply,
+            } => self.open(admission, offer, ticket, reply),
+            Letter::Ask {
+                participant,
+                request,
+                reply,
+            } => self.ask(participant, request, reply),
             Letter::Request {
                 participant,
                 line,
@@ -254,17 +275,70 @@ impl Desk {
             identity: admission.identity.clone(),
             line_number: line.number,
             line: Some(line),
+            session: None,
         };
         self.clients.insert(participant, client);
+        self.begin_by(&admission);
+        self.handle(Input::Join {
+            participant,
+            admission,
+        });
+    }
+
+    /// The first to come brings the room's policy along.
+    fn begin_by(&mut self, admission: &Admission) {
         if self.room.is_empty()
             && let Some(policy) = admission.policy.clone()
         {
             self.handle(Input::SetPolicy(policy));
         }
-        self.handle(Input::Join {
+    }
+
+    fn open(
+        &mut self,
+        admission: Box<Admission>,
+        offer: String,
+        ticket: Ticket,
+        reply: oneshot::Sender<Notice>,
+    ) {
+        if reply.is_closed() {
+            return;
+        }
+        let participant = ParticipantId::new(self.now(), self.keeper.ground.entropy.as_ref());
+        ticket.seat(participant);
+        let client = Client {
+            identity: admission.identity.clone(),
+            line_number: 0,
+            line: None,
+            session: Some(Session {
+                _ticket: ticket,
+                reply: Some(reply),
+            }),
+        };
+        self.clients.insert(participant, client);
+        self.begin_by(&admission);
+        self.handle(Input::Open {
             participant,
             admission,
+            offer,
         });
+    }
+
+    /// Notices to a client without signalling are answers, and come while its request is handled.
+    fn ask(
+        &mut self,
+        participant: ParticipantId,
+        request: Request,
+        reply: oneshot::Sender<Notice>,
+    ) {
+        let client = self.clients.get_mut(&participant);
+        if let Some(session) = client.and_then(|client| client.session.as_mut()) {
+            session.reply = Some(reply);
+            self.handle(Input::Request {
+                participant,
+                request,
+            });
+        }
     }
 
     /// Ids of stays are known to everybody in the room, so the identity must match too.
@@ -346,6 +420,10 @@ impl Desk {
 
     fn tell(&mut self, participant: ParticipantId, notice: Notice) -> Option<String> {
         let client = self.clients.get_mut(&participant)?;
+        if let Some(reply) = client.session.as_mut().and_then(|s| s.reply.take()) {
+            // Who hung up meanwhile comes again, or its connection expires.
+            let _ = reply.send(notice.clone());
+        }
         if let Notice::Left(reason) = notice {
             let client = self.clients.remove(&participant);
             client.and_then(|client| client.line)?.end(reason);

@@ -24,3 +24,4 @@ mod routes;
 mod server;
 mod signalling;
 mod support;
+mod whip;

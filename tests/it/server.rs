@@ -41,16 +41,7 @@ impl Server {
 
     /// Somebody who has not signed in.
     pub fn stranger(&self) -> Client {
-        let http = reqwest::Client::builder()
-            .cookie_store(true)
-            .build()
-            .expect("a client");
-        Client {
-            http,
-            base: self.base.clone(),
-            token: None,
-            me: Value::Null,
-        }
+        Client::stranger(self.base.clone())
     }
 
     /// Somebody who has signed in.
@@ -129,6 +120,20 @@ impl Answer {
 }
 
 impl Client {
+    /// Somebody who has not signed in at a server.
+    pub fn stranger(base: String) -> Self {
+        let http = reqwest::Client::builder()
+            .cookie_store(true)
+            .build()
+            .expect("a client");
+        Self {
+            http,
+            base,
+            token: None,
+            me: Value::Null,
+        }
+    }
+
     pub async fn log_in(&mut self, username: &str, password: &str) -> Answer {
         let body = json!({"username": username, "password": password});
         let answer = self.post("/api/auth/login", body).await;

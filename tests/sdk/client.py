@@ -14,16 +14,7 @@ import sys
 
 import numpy as np
 from livekit import rtc
-
-TONE_HZ = 440
-RATE_HZ = 48_000
-WIDTH, HEIGHT = 640, 360
-COLOURS = {"red": (200, 40, 40), "blue": (40, 60, 200)}
-
-
-def tone(start: int, count: int) -> np.ndarray:
-    phase = 2 * np.pi * TONE_HZ * (start + np.arange(count)) / RATE_HZ
-    return (0.5 * 32767 * np.sin(phase)).astype(np.int16)
+from material import COLOURS, HEIGHT, RATE_HZ, WIDTH, tone
 
 
 async def publish_audio(room: rtc.Room) -> None:
@@ -107,6 +98,10 @@ async def run(arguments: argparse.Namespace) -> dict:
         got_data = not arguments.data or result["data"]
         if arguments.receive and done and got_data and arguments.leave_when_done:
             break
+        others = room.remote_participants
+        if arguments.leave_when_known and arguments.leave_when_known in others:
+            break
+    result["kinds"] = {p.identity: int(p.kind) for p in room.remote_participants.values()}
     result["participants"] = sorted(p.identity for p in room.remote_participants.values())
     for task in tasks:
         task.cancel()
@@ -123,6 +118,7 @@ def main() -> None:
     parser.add_argument("--data")
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--leave-when-done", action="store_true")
+    parser.add_argument("--leave-when-known", metavar="IDENTITY")
     result = asyncio.run(run(parser.parse_args()))
     print(json.dumps({"event": "result", **result}), flush=True)
     sys.stdout.flush()

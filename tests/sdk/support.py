@@ -92,10 +92,12 @@ class Server:
 
 
 class Client:
-    """One SDK client process."""
+    """One client process."""
 
-    def __init__(self, url: str, token: str, *arguments: str) -> None:
-        command = [sys.executable, str(CLIENT), url, token, *arguments]
+    def __init__(
+        self, url: str, token: str, *arguments: str, program: pathlib.Path = CLIENT
+    ) -> None:
+        command = [sys.executable, str(program), url, token, *arguments]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

@@ -2,7 +2,7 @@
 
 import unittest
 
-from client import COLOURS, TONE_HZ
+from material import COLOURS, TONE_HZ
 from support import Client, Server
 
 

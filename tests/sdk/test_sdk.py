@@ -5,7 +5,7 @@ Checks what is heard and seen, not that events fire: a 440 Hz tone, the colour o
 
 import unittest
 
-from client import COLOURS, TONE_HZ
+from material import COLOURS, TONE_HZ
 from support import Client, Server
 
 

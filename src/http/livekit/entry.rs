@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::inbound::{self, Inbound};
 use crate::domain::id::ParticipantId;
 use crate::domain::refusal::{Refusal, RefusalKind};
-use crate::media::signal::{ClientDescription, Layout};
+use crate::media::signal::{ClientDescription, Layout, ParticipantKind};
 use crate::service::call::{ATTRIBUTES_BYTES_MAX, ATTRIBUTES_MAX, Arrival};
 
 /// Largest join request once inflated, bytes; clients send about 14,000.
@@ -91,6 +91,8 @@ impl Entry {
             purpose: purpose(resumes, query.sid.as_deref().unwrap_or("")),
             arrival: Arrival {
                 layout: Layout::Dual,
+                kind: ParticipantKind::Standard,
+                watches: None,
                 auto_subscribe: query.auto_subscribe.as_deref().is_none_or(truthy),
                 client,
                 metadata: String::new(),
@@ -188,6 +190,8 @@ fn arrival(request: &proto::JoinRequest) -> Result<Arrival, Refusal> {
     let info = request.client_info.as_ref().unwrap_or(&unsaid);
     Ok(Arrival {
         layout: Layout::Single,
+        kind: ParticipantKind::Standard,
+        watches: None,
         auto_subscribe: settings.is_none_or(|settings| settings.auto_subscribe),
         client: ClientDescription {
             protocol: info.protocol,

@@ -150,7 +150,8 @@ async fn admit(
 ) -> Result<(Admission, Entry), Refusal> {
     let token = token(query, headers).ok_or_else(no_token)?;
     let entry = match layout {
-        Layout::Dual => Entry::dual(query),
+        // No socket comes with the layout of clients that have none.
+        Layout::Dual | Layout::OneShot => Entry::dual(query),
         Layout::Single => Entry::single(query)?,
     };
     let admission = state.call.admit(token, entry.arrival.clone()).await?;

@@ -26,8 +26,8 @@ const SPOKEN_VERSION: &str = "1.10.0";
 /// Codecs that a client may publish before its track is confirmed.
 const PUBLISH_CODECS: [&str; 4] = ["video/VP8", "video/H264", "audio/opus", "audio/red"];
 
-/// Translates a notice; `None` for [`Notice::OwnData`], which is for the session itself. A
-/// beginning also names `ice_servers`.
+/// Translates a notice; `None` for what a client of LiveKit's signalling is not told. A beginning also
+/// names `ice_servers`.
 pub fn outbound(notice: Notice, ice_servers: impl FnOnce() -> Vec<IceServer>) -> Option<Message> {
     Some(match notice {
         Notice::Joined(welcome) => Message::Join(join(&welcome, ice_servers())),
@@ -96,7 +96,8 @@ pub fn outbound(notice: Notice, ice_servers: impl FnOnce() -> Vec<IceServer>) ->
         Notice::RoomChanged(room) => Message::RoomUpdate(proto::RoomUpdate {
             room: Some(view::room(&room)),
         }),
-        Notice::OwnData { .. } => return None,
+        // The one is for the session itself, the others are for clients without signalling.
+        Notice::OwnData { .. } | Notice::SessionAnswer { .. } | Notice::Trickled(_) => return None,
         Notice::RequestDone { request_id } => done(request_id),
         Notice::RequestRefused {
             request_id,
@@ -303,6 +304,7 @@ fn refused(request_id: u32, reason: RequestRefusal, cid: Option<String>) -> Mess
         RequestRefusal::LimitExceeded => (Reason::LimitExceeded, "limit exceeded"),
         RequestRefusal::NotFound => (Reason::NotFound, "not found"),
         RequestRefusal::UnsupportedType => (Reason::UnsupportedType, "type not supported"),
+        RequestRefusal::Malformed => (Reason::UnsupportedType, "cannot be read"),
     };
     let request = cid.map(|cid| {
         Request::AddTrack(proto::AddTrackRequest {

@@ -4,8 +4,8 @@ use livekit_protocol as proto;
 
 use crate::media::command::MediaKind;
 use crate::media::signal::{
-    Layer, LeaveReason, ParticipantState, ParticipantView, Permissions, RoomView, TrackSource,
-    TrackView,
+    Layer, LeaveReason, ParticipantKind, ParticipantState, ParticipantView, Permissions, RoomView,
+    TrackSource, TrackView,
 };
 
 /// A room.
@@ -40,7 +40,7 @@ pub fn participant(view: &ParticipantView) -> proto::ParticipantInfo {
         version: view.version,
         permission: Some(permission(&view.permissions)),
         is_publisher: !view.tracks.is_empty(),
-        kind: proto::participant_info::Kind::Standard.into(),
+        kind: participant_kind(view.kind).into(),
         attributes: attributes.collect(),
         disconnect_reason: view
             .left
@@ -88,6 +88,14 @@ pub fn disconnect_reason(reason: LeaveReason) -> proto::DisconnectReason {
         LeaveReason::StateMismatch => proto::DisconnectReason::StateMismatch,
         LeaveReason::ConnectionLost => proto::DisconnectReason::ConnectionTimeout,
         LeaveReason::Misbehaved => proto::DisconnectReason::UnknownReason,
+    }
+}
+
+fn participant_kind(kind: ParticipantKind) -> proto::participant_info::Kind {
+    match kind {
+        ParticipantKind::Standard => proto::participant_info::Kind::Standard,
+        ParticipantKind::Ingress => proto::participant_info::Kind::Ingress,
+        ParticipantKind::Egress => proto::participant_info::Kind::Egress,
     }
 }
 

@@ -4,6 +4,7 @@
 //! task through bounded queues, so that a slow room slows its own callers and nobody else.
 
 mod routes;
+mod sessions;
 mod stay;
 
 use std::collections::BTreeMap;
@@ -12,13 +13,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 pub use routes::Routes;
+pub use sessions::{SESSIONS_MAX, SessionEntry, Ticket};
 pub use stay::{EndedLine, Line, LineError, Stay};
 
+use self::sessions::Sessions;
 use crate::domain::id::ParticipantId;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::media::command::Event;
-use crate::media::room::{Input, RoomFact};
-use crate::media::signal::{Admission, LeaveReason, ParticipantView, Request, RoomView};
+use crate::media::room::{Input, RoomFact, Trickled};
+use crate::media::signal::{Admission, LeaveReason, Notice, ParticipantView, Request, RoomView};
 
 /// Rooms alive at once; a join that would make one more is refused.
 pub const ROOMS_MAX: usize = 4_096;
@@ -66,6 +69,26 @@ pub enum Letter {
         line: Line,
         /// Done, or why not.
         reply: oneshot::Sender<Result<ParticipantId, Refusal>>,
+    },
+    /// Somebody admitted comes in without signalling, with an offer.
+    Open {
+        /// With what rights.
+        admission: Box<Admission>,
+        /// The client's session description.
+        offer: String,
+        /// The session's place in the registry, to be kept as long as the participant is here.
+        ticket: Ticket,
+        /// What the room has to say to it.
+        reply: oneshot::Sender<Notice>,
+    },
+    /// A message of a client without signalling, which waits for the room's word on it.
+    Ask {
+        /// Whose.
+        participant: ParticipantId,
+        /// What.
+        request: Request,
+        /// What the room has to say to it.
+        reply: oneshot::Sender<Notice>,
     },
     /// A client's message.
     Request {
@@ -116,6 +139,7 @@ pub struct Rooms {
 struct Inner {
     spawn: Box<dyn Spawn>,
     registry: Mutex<Registry>,
+    sessions: Sessions,
     routes: Routes,
 }
 
@@ -147,6 +171,7 @@ impl Rooms {
             inner: Arc::new(Inner {
                 spawn,
                 registry: Mutex::new(Registry::default()),
+                sessions: Sessions::default(),
                 routes,
             }),
         }
@@ -199,6 +224,82 @@ impl Rooms {
         mailbox.mail.send(letter).await.map_err(|_| gone())?;
         let participant = answer.await.map_err(|_| gone())??;
         Ok(open.stay(participant))
+    }
+
+    /// Comes in without signalling, making the room when it is absent; what the room says: an
+    /// answer, a refusal or a farewell. `id` names the session from then on, `entry` is kept for
+    /// who asks for it.
+    ///
+    /// # Errors
+    /// `session.too_many` at [`SESSIONS_MAX`], otherwise as [`Self::join`].
+    pub async fn open(
+        &self,
+        id: &str,
+        entry: SessionEntry,
+        admission: Admission,
+        offer: &str,
+    ) -> Result<Notice, Refusal> {
+        for _ in 0..JOIN_ATTEMPTS_MAX {
+            let ticket = self.inner.sessions.reserve(id, entry.clone())?;
+            let mailbox = self.mailbox_or_new(&admission.room)?;
+            let (reply, answer) = oneshot::channel();
+            let letter = Letter::Open {
+                admission: Box::new(admission.clone()),
+                offer: offer.to_owned(),
+                ticket,
+                reply,
+            };
+            if mailbox.mail.send(letter).await.is_ok()
+                && let Ok(notice) = answer.await
+            {
+                return Ok(notice);
+            }
+            self.unregister(&admission.room, mailbox.number);
+        }
+        Err(gone())
+    }
+
+    /// What was given for a session without signalling when it began; `None` once it is over.
+    pub fn session(&self, id: &str) -> Option<SessionEntry> {
+        self.inner.sessions.entry(id)
+    }
+
+    /// What a client without signalling says of its ICE, and what that means.
+    ///
+    /// # Errors
+    /// `room.gone` when the session is over.
+    pub async fn trickle(
+        &self,
+        id: &str,
+        tag: Option<String>,
+        fragment: String,
+    ) -> Result<Trickled, Refusal> {
+        let notice = self.ask_of_session(id, Request::Trickle { tag, fragment });
+        let Notice::Trickled(news) = notice.await? else {
+            return Err(gone());
+        };
+        Ok(news)
+    }
+
+    /// Ends a session without signalling; it is over when this returns.
+    ///
+    /// # Errors
+    /// `room.gone` when it is over already.
+    pub async fn end(&self, id: &str) -> Result<(), Refusal> {
+        self.ask_of_session(id, Request::Leave).await.map(drop)
+    }
+
+    async fn ask_of_session(&self, id: &str, request: Request) -> Result<Notice, Refusal> {
+        let (room, participant) = self.inner.sessions.place(id).ok_or_else(gone)?;
+        let mailbox = self.mailbox(&room).ok_or_else(gone)?;
+        let (reply, answer) = oneshot::channel();
+        let letter = Letter::Ask {
+            participant,
+            request,
+            reply,
+        };
+        mailbox.mail.send(letter).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())
     }
 
     /// Gives a room an order: remove, mute, permissions, attributes, close.

@@ -11,7 +11,9 @@ use crate::media::command::{
     AudioLevel, CloseReason, Command, DataChannel, ExtensionIds, IceCredentials, MediaKind,
     SourceConfig, TransportConfig,
 };
-use crate::media::signal::{ClientDescription, FixedProfile, Layout, Notice, Permissions};
+use crate::media::signal::{
+    ClientDescription, FixedProfile, Layout, Notice, ParticipantKind, Permissions,
+};
 
 /// Hands every seat to the test.
 struct Seats(mpsc::Sender<Seat>);
@@ -49,6 +51,8 @@ fn admission(room: &str) -> Admission {
             recorder: false,
         },
         layout: Layout::Single,
+        kind: ParticipantKind::Standard,
+        watches: None,
         auto_subscribe: true,
         client: ClientDescription::default(),
     }

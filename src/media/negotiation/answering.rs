@@ -1,7 +1,11 @@
 //! A connection that the client offers and we answer.
 
+mod standing;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use self::standing::STANDING_MAX;
+use self::standing::Standing;
 use super::{AudioOptions, Incoming, Local, Outgoing, Taken, formats};
 use crate::domain::id::TrackId;
 use crate::media::command::{
@@ -47,6 +51,7 @@ struct AnswerSection {
     extension_ids: ExtensionIds,
     options: AudioOptions,
     outgoing: Option<Outgoing>,
+    standing: Option<Standing>,
     /// The last answer said that we send: another stream may come only after one that does not,
     /// because clients announce a new stream only on a section that was silent before.
     told_sending: bool,
@@ -326,6 +331,7 @@ impl AnswerSection {
             extension_ids,
             options: AudioOptions::default(),
             outgoing: None,
+            standing: None,
             told_sending: false,
         };
         section.forget_what_is_not_taken();
@@ -382,6 +388,12 @@ impl AnswerSection {
         self.receives(kind) && self.outgoing.is_none() && !self.told_sending
     }
 
+    /// The stream that an answer tells of.
+    fn stream(&self) -> Option<&Outgoing> {
+        let standing = self.standing.as_ref().map(Standing::stream);
+        standing.or(self.outgoing.as_ref())
+    }
+
     fn is_drained(&self) -> bool {
         self.outgoing.is_none() && self.told_sending
     }
@@ -410,7 +422,7 @@ impl AnswerSection {
     }
 
     fn answer(&mut self) -> Section {
-        let sending = self.outgoing.is_some() && !self.refused;
+        let sending = self.stream().is_some() && !self.refused;
         self.told_sending = sending;
         let mut section = Section {
             kind: self.offered.kind,
@@ -439,17 +451,14 @@ impl AnswerSection {
             });
             section.rids = turned.collect();
         }
-        if let Some(outgoing) = &self.outgoing {
-            outgoing.describe(&mut section);
+        if let Some(stream) = self.stream() {
+            stream.describe(&mut section);
         }
         section
     }
 
     fn answered_formats(&self) -> Vec<crate::media::sdp::Format> {
-        let stereo = self
-            .outgoing
-            .as_ref()
-            .is_some_and(|outgoing| outgoing.stereo);
+        let stereo = self.stream().is_some_and(|stream| stream.stereo);
         let options = AudioOptions {
             stereo: self.options.stereo || stereo,
             ..self.options

@@ -12,7 +12,7 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use self::answering::{Answering, Offered};
+pub use self::answering::{Answering, Offered, STANDING_MAX};
 pub use self::encodings::encodings;
 pub use self::formats::AudioOptions;
 pub use self::offering::{Answered, Offering};

@@ -12,7 +12,7 @@ use super::Room;
 use super::machine::Timer;
 use super::member::Member;
 use crate::domain::id::ParticipantId;
-use crate::media::signal::{Admission, Notice, ParticipantView};
+use crate::media::signal::{Admission, Layout, Notice, ParticipantView};
 
 /// Rooms above this size tell changes of those who publish nothing with a delay.
 const PROMPT_PARTICIPANTS_MAX: usize = 100;
@@ -98,7 +98,8 @@ impl Room {
             return;
         }
         let mut notices = Vec::new();
-        for observer in self.members.values() {
+        let observers = self.members.values();
+        for observer in observers.filter(|member| member.admission.layout != Layout::OneShot) {
             let departed = gone.iter().filter(|gone| {
                 gone.view.participant != observer.id && self.may_see(observer, &gone.admission)
             });

@@ -69,6 +69,7 @@ impl Room {
             forbidden.map(|track| track.id).collect()
         });
         self.end_tracks(participant, |track| forbidden.contains(&track.id), true);
+        self.announce_again(participant);
         self.reconcile_all(participant);
         self.reconcile_publisher(participant);
     }
@@ -245,7 +246,7 @@ impl Room {
         let pairs = receivers.flat_map(|receiver| {
             let tracks = publisher.tracks.keys().copied();
             let shared = tracks.filter(move |track| {
-                publisher.shares(*track, receiver) && receiver.wishes_for(*track)
+                publisher.shares(*track, receiver) && receiver.wishes_for(publisher, *track)
             });
             shared.map(move |track| (receiver.id, track))
         });

@@ -151,6 +151,11 @@ impl Room {
                 participant,
                 admission,
             } => self.join(participant, *admission),
+            Input::Open {
+                participant,
+                admission,
+                offer,
+            } => self.open(participant, *admission, &offer),
             Input::Request {
                 participant,
                 request,
@@ -247,6 +252,9 @@ impl Room {
                 self.send_data(Some(participant), channel, &to, &payload);
             }
             Request::Sync { published } => self.synchronise(participant, &published),
+            Request::Trickle { tag, fragment } => {
+                self.trickled(participant, tag.as_deref(), &fragment);
+            }
             Request::Leave => self.leave(participant, LeaveReason::ClientInitiated),
         }
     }
@@ -303,12 +311,12 @@ impl Room {
         self.identities.get(identity).copied()
     }
 
-    /// Tells a client, if its signalling is up.
+    /// Tells a client, if it hears.
     pub(super) fn tell(&mut self, participant: ParticipantId, notice: Notice) {
         if self
             .members
             .get(&participant)
-            .is_some_and(|member| member.signal)
+            .is_some_and(|member| member.hears(&notice))
         {
             self.outputs.push_back(Output::Notice {
                 participant,

@@ -11,8 +11,8 @@ use crate::domain::id::{LegId, ParticipantId, TrackId, TransportId};
 use crate::media::command::MediaKind;
 use crate::media::negotiation::{Answering, Offering};
 use crate::media::signal::{
-    Admission, Layout, LeaveReason, ParticipantState, ParticipantView, QualityGrade, Setting,
-    TrackSource,
+    Admission, Layout, LeaveReason, Notice, ParticipantState, ParticipantView, QualityGrade,
+    Setting, TrackSource,
 };
 
 /// A participant.
@@ -148,6 +148,7 @@ impl Member {
             permissions: self.admission.permissions.clone(),
             tracks: tracks.map(Track::view).collect(),
             client: self.admission.client.clone(),
+            kind: self.admission.kind,
             left: None,
         }
     }
@@ -165,9 +166,21 @@ impl Member {
 
     /// May publish a track of this source.
     pub fn may_publish(&self, source: TrackSource) -> bool {
-        let rights = &self.admission.permissions;
-        let listed = rights.sources.is_empty() || rights.sources.contains(&source);
-        rights.publish && listed && !rights.hidden
+        self.admission.permissions.may_publish(source)
+    }
+
+    /// Somebody reads what it is told unasked, and may come back on another connection.
+    pub fn listens(&self) -> bool {
+        self.signal && self.admission.layout != Layout::OneShot
+    }
+
+    /// Whether a notice finds somebody: a client without signalling reads answers alone.
+    pub fn hears(&self, notice: &Notice) -> bool {
+        let answers = matches!(
+            notice,
+            Notice::SessionAnswer { .. } | Notice::Trickled(_) | Notice::RequestRefused { .. }
+        );
+        self.listens() || (answers && self.signal)
     }
 
     /// Lets a receiver have a track of its own.
@@ -181,10 +194,12 @@ impl Member {
         entry.is_some_and(|tracks| tracks.is_empty() || tracks.contains(&track))
     }
 
-    /// Its client wants a track: asked for, or by the automatic subscription.
-    pub fn wishes_for(&self, track: TrackId) -> bool {
+    /// Its client wants a publisher's track: asked for, or by the automatic subscription.
+    pub fn wishes_for(&self, publisher: &Member, track: TrackId) -> bool {
         let wish = self.wishes.get(&track).and_then(|wish| wish.subscribe);
-        wish.unwrap_or(self.admission.auto_subscribe)
+        let watched = self.admission.watches.as_ref();
+        let watched = watched.is_none_or(|identity| *identity == publisher.admission.identity);
+        wish.unwrap_or(self.admission.auto_subscribe && watched)
     }
 
     /// Some track is negotiated.
@@ -214,7 +229,7 @@ impl Member {
     /// The transport on which it receives media and data, if it is there.
     pub fn receiving(&self) -> Option<&Link> {
         match self.admission.layout {
-            Layout::Single => self.publisher.as_ref().map(|side| &side.link),
+            Layout::Single | Layout::OneShot => self.publisher.as_ref().map(|side| &side.link),
             Layout::Dual => self.subscriber.as_ref().map(|side| &side.link),
         }
     }

@@ -8,6 +8,7 @@ mod demand;
 mod link;
 mod machine;
 mod member;
+mod oneshot;
 mod policy;
 mod presence;
 mod publishing;
@@ -29,6 +30,7 @@ use chrono::{DateTime, Utc};
 
 pub use self::config::{LiveIds, RoomConfig, RoomLimits};
 pub use self::machine::Room;
+pub use self::oneshot::Trickled;
 pub use self::policy::{Audience, Everybody, Policy, UntilCrowded};
 use super::command::{Command, DataChannel, Event};
 use super::signal::{Admission, LeaveReason, Notice, Permissions, Request, TrackSource};
@@ -43,6 +45,16 @@ pub enum Input {
         participant: ParticipantId,
         /// With what rights.
         admission: Box<Admission>,
+    },
+    /// Somebody admitted with [`super::signal::Layout::OneShot`] comes in under a fresh id with its
+    /// one offer; an offer that cannot be carried, or more than the rights allow, lets nobody in.
+    Open {
+        /// The id of the stay.
+        participant: ParticipantId,
+        /// With what rights.
+        admission: Box<Admission>,
+        /// RFC 8866 text.
+        offer: String,
     },
     /// A client's message.
     Request {

@@ -54,7 +54,7 @@ impl Room {
         }
     }
 
-    fn open_publisher(&mut self, participant: ParticipantId, side: &PublisherSide) {
+    pub(super) fn open_publisher(&mut self, participant: ParticipantId, side: &PublisherSide) {
         let local = side.sections.local();
         self.transports.insert(local.transport(), participant);
         self.command(Command::OpenTransport(TransportConfig {
@@ -82,15 +82,9 @@ impl Room {
     }
 
     fn refuse_description(&mut self, participant: ParticipantId, error: SdpError) {
-        let reason = match error {
-            SdpError::TooLong => RequestRefusal::LimitExceeded,
-            SdpError::Malformed(_) | SdpError::Missing(_) | SdpError::Unsupported(_) => {
-                RequestRefusal::UnsupportedType
-            }
-        };
         let refused = Notice::RequestRefused {
             request_id: 0,
-            reason,
+            reason: refusal_of(error),
             cid: None,
         };
         self.tell(participant, refused);
@@ -157,6 +151,7 @@ impl Room {
         };
         match member.admission.layout {
             Layout::Single => self.negotiate_single(participant),
+            Layout::OneShot => self.negotiate_once(participant),
             Layout::Dual => {
                 self.answer(participant);
                 self.offer(participant);
@@ -325,5 +320,14 @@ impl Room {
             videos: u32::try_from(videos).unwrap_or(u32::MAX),
         };
         self.tell(participant, sections);
+    }
+}
+
+/// What is wrong with a description, in the words of refusals.
+pub(super) fn refusal_of(error: SdpError) -> RequestRefusal {
+    match error {
+        SdpError::TooLong => RequestRefusal::LimitExceeded,
+        SdpError::Malformed(_) | SdpError::Missing(_) => RequestRefusal::Malformed,
+        SdpError::Unsupported(_) => RequestRefusal::UnsupportedType,
     }
 }

@@ -177,11 +177,11 @@ impl Room {
         let Some(member) = self.member_of(transport) else {
             return;
         };
-        let (participant, signal) = (member.id, member.signal);
+        let (participant, listens) = (member.id, member.listens());
         if let Some(link) = member.link_mut(transport) {
             link.closed = true;
         }
-        if signal {
+        if listens {
             self.timers
                 .arm_once(Timer::Lost(participant), self.now + LOST_AFTER);
         } else {

@@ -13,7 +13,7 @@ impl Room {
     fn wants(&self, receiver: &Member, publisher: &Member, track: TrackId) -> bool {
         receiver.id != publisher.id
             && receiver.admission.permissions.subscribe
-            && receiver.wishes_for(track)
+            && receiver.wishes_for(publisher, track)
             && self.may_have(receiver, publisher, track)
     }
 

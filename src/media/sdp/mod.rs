@@ -3,11 +3,13 @@
 //! Only what a bundled, rtcp-muxed WebRTC connection needs is kept; unknown lines are passed over.
 //! The reader is bounded and never panics; what [`Description::write`] writes, [`parse`] reads.
 
+mod fragment;
 mod parse;
 #[cfg(test)]
 pub(in crate::media) mod tests;
 mod write;
 
+pub use self::fragment::{Fragment, write_fragment};
 pub use self::parse::{Head, Outline, mids_are_unique, parse};
 use super::command::{Fingerprint, HostCandidates, IceCredentials};
 

@@ -325,13 +325,13 @@ fn transport_attribute(
 const FINGERPRINTS_MAX: usize = 8;
 
 /// Name and value of an `a=` line; `None` for other lines.
-fn attribute(line: &str) -> Result<Option<(&str, &str)>, SdpError> {
+pub(super) fn attribute(line: &str) -> Result<Option<(&str, &str)>, SdpError> {
     bounded(line)?;
     let attribute = line.strip_prefix("a=");
     Ok(attribute.map(|text| text.split_once(':').unwrap_or((text, ""))))
 }
 
-fn bounded(line: &str) -> Result<(), SdpError> {
+pub(super) fn bounded(line: &str) -> Result<(), SdpError> {
     if line.len() > LINE_BYTES_MAX {
         return Err(SdpError::TooLong);
     }
@@ -346,7 +346,7 @@ fn push<T>(list: &mut Vec<T>, item: T) -> Result<(), SdpError> {
     Ok(())
 }
 
-fn mid_of(text: &str) -> Result<String, SdpError> {
+pub(super) fn mid_of(text: &str) -> Result<String, SdpError> {
     let legal = |c: char| c.is_ascii_graphic();
     if text.is_empty() || text.len() > MID_BYTES_MAX || !text.chars().all(legal) {
         return Err(SdpError::Malformed("mid"));
@@ -354,7 +354,7 @@ fn mid_of(text: &str) -> Result<String, SdpError> {
     Ok(text.to_owned())
 }
 
-fn ice_word(text: &str, length_min: usize) -> Result<String, SdpError> {
+pub(super) fn ice_word(text: &str, length_min: usize) -> Result<String, SdpError> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_' | '=');
     if !(length_min..=256).contains(&text.len()) || !text.chars().all(legal) {
         return Err(SdpError::Malformed("ice-ufrag or ice-pwd"));

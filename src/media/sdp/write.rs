@@ -159,7 +159,7 @@ impl Section {
 }
 
 impl TransportLines {
-    fn write_to(&self, out: &mut String) -> fmt::Result {
+    pub(super) fn write_to(&self, out: &mut String) -> fmt::Result {
         if let Some(ice) = &self.ice {
             writeln_crlf(out, format_args!("a=ice-ufrag:{}", ice.ufrag))?;
             writeln_crlf(out, format_args!("a=ice-pwd:{}", ice.pwd))?;
@@ -193,7 +193,7 @@ const LOCAL_UDP: u32 = 65_535;
 const LOCAL_TCP: u32 = (4 << 13) | 8_191;
 
 /// Host candidates in order of preference, and that there are no more (RFC 8839 section 5.1).
-fn candidates(out: &mut String, hosts: &HostCandidates) -> fmt::Result {
+pub(super) fn candidates(out: &mut String, hosts: &HostCandidates) -> fmt::Result {
     let udp = hosts.udp.iter().zip(priorities(HOST_UDP, LOCAL_UDP));
     let tcp = hosts.tcp.iter().zip(priorities(HOST_TCP, LOCAL_TCP));
     let udp = udp.map(|(address, priority)| ("udp", address, priority, ""));

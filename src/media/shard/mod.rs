@@ -313,8 +313,13 @@ impl Shard {
         if full || peer.legs.contains_key(&config.ssrc) {
             return;
         }
-        if self.forwarding.add_leg(now, config, place).is_none() {
+        let Some(source) = self.forwarding.add_leg(now, config, place) else {
             return;
+        };
+        if let (Some(leg), Some(numbers)) =
+            (source.legs.last_mut(), peer.take_up_stream(config.ssrc))
+        {
+            leg.resume(numbers);
         }
         peer.legs.insert(config.ssrc, config.leg);
         if let Some(to) = peer.transport.send_address()
@@ -336,6 +341,7 @@ impl Shard {
     fn retire_leg(&mut self, leg: &Leg) {
         if let Some(peer) = self.peers.get_mut(leg.transport()) {
             peer.legs.remove(&leg.ssrc());
+            peer.end_stream(leg.ssrc(), leg.numbers());
             add_counts(&mut peer.retired, leg.counts());
         }
     }

@@ -1,6 +1,7 @@
 //! Admission to media rooms: a token proves who comes, the domain's rules say what they may.
 
 mod relay;
+mod sessions;
 mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,13 +12,14 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 pub use relay::{IceServer, Relays};
+pub use sessions::{Opened, Outcome, Purpose, Sessions};
 pub use token::{Claims, Keys, TOKEN_BYTES_MAX, VideoGrant};
 
 use crate::domain::entropy::Clock;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::media::room::Policy;
 use crate::media::signal::{
-    Admission, ClientDescription, FixedProfile, Layout, Permissions, TrackSource,
+    Admission, ClientDescription, FixedProfile, Layout, ParticipantKind, Permissions, TrackSource,
 };
 
 /// Longest room name, identity and participant name, bytes.
@@ -62,8 +64,12 @@ pub trait RoomRules: Send + Sync {
 pub struct Arrival {
     /// Layout of its connections.
     pub layout: Layout,
+    /// As what it comes.
+    pub kind: ParticipantKind,
     /// Subscribe to everything at once.
     pub auto_subscribe: bool,
+    /// The one identity to which the automatic subscription is confined.
+    pub watches: Option<String>,
     /// What it says of itself.
     pub client: ClientDescription,
     /// Replaces the token's metadata if not empty, where the rights allow that and no rule of the
@@ -160,6 +166,16 @@ impl Call {
         Ok(admission)
     }
 
+    /// The room and the identity that a token is for.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when the token proves nothing, `Forbidden` when it lets in nowhere.
+    pub fn bearer(&self, token: &str) -> Result<(String, String), Refusal> {
+        let claims = self.keys.verify(token, self.clock.now())?;
+        let room = joinable(&claims)?.room.clone();
+        Ok((room, claims.sub))
+    }
+
     /// A token of the server's own key.
     ///
     /// # Errors
@@ -231,7 +247,9 @@ fn by_rules(
         policy: session.policy,
         permissions: session.permissions,
         layout: arrival.layout,
+        kind: arrival.kind,
         auto_subscribe: arrival.auto_subscribe,
+        watches: arrival.watches.clone(),
         client: arrival.client.clone(),
     }
 }
@@ -247,7 +265,9 @@ fn by_grant(claims: &Claims, grant: &VideoGrant, arrival: &Arrival) -> Admission
         policy: None,
         permissions: granted(grant),
         layout: arrival.layout,
+        kind: arrival.kind,
         auto_subscribe: arrival.auto_subscribe,
+        watches: arrival.watches.clone(),
         client: arrival.client.clone(),
     }
 }

@@ -89,6 +89,8 @@ fn claims_with(path: &str, value: Value) -> Value {
 fn arrival() -> Arrival {
     Arrival {
         layout: Layout::Single,
+        kind: ParticipantKind::Standard,
+        watches: None,
         auto_subscribe: true,
         client: ClientDescription::default(),
         metadata: String::new(),

@@ -8,7 +8,7 @@ use mingtang::domain::id::AccountId;
 use mingtang::hub::rooms::{NamedFact, Rooms, Stay};
 use mingtang::media::command::{Command, Event, Fingerprint, HostCandidates};
 use mingtang::media::signal::{
-    Admission, ClientDescription, FixedProfile, Layout, LeaveReason, Notice,
+    Admission, ClientDescription, FixedProfile, Layout, LeaveReason, Notice, ParticipantKind,
 };
 use mingtang::service::classroom;
 use mingtang::shell::rooms::{CommandSink, RoomGround, open};
@@ -98,6 +98,8 @@ async fn admission(class: &Class, account: AccountId) -> Admission {
         policy: Some(seat.policy),
         permissions: seat.permissions,
         layout: Layout::Single,
+        kind: ParticipantKind::Standard,
+        watches: None,
         auto_subscribe: true,
         client: ClientDescription::default(),
     }

@@ -1,6 +1,6 @@
 //! A client made of the `webrtc` crate's peer connection and LiveKit's single-connection entry.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -39,6 +39,8 @@ use webrtc::runtime::default_runtime;
 
 /// Packets that wait for the test.
 const PACKETS_MAX: usize = 1_024;
+
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// How a client reaches the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,15 +117,44 @@ impl Kind {
 /// A joined client; its signalling goes on by itself.
 pub struct Client {
     /// What arrives on remote tracks.
-    pub packets: mpsc::Receiver<(Kind, Vec<u8>)>,
-    connection: Arc<dyn PeerConnection>,
+    pub packets: mpsc::Receiver<(Kind, rtp::Packet)>,
+    /// The connection, for other kinds of signalling.
+    pub connection: Arc<dyn PeerConnection>,
     tracks: Vec<(Kind, Arc<TrackLocalStaticRTP>)>,
-    signalling: tokio::task::JoinHandle<()>,
+    signalling: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Client {
-    /// Joins a room as a demo server's key lets in. A publisher announces and offers both tracks;
-    /// who does not publish offers to receive one of each, because the client always offers first.
+    /// A client that has not spoken to anybody: a publisher has both tracks, who does not publish
+    /// wants to receive one of each.
+    pub async fn new(publishes: bool) -> Self {
+        Self::reaching(Way::Udp, LOCALHOST, publishes).await
+    }
+
+    async fn reaching(way: Way, server: IpAddr, publishes: bool) -> Self {
+        let (sender, packets) = mpsc::channel(PACKETS_MAX);
+        let connection = connection(way, server, sender).await;
+        let mut tracks = Vec::new();
+        for kind in [Kind::Audio, Kind::Video] {
+            if publishes {
+                let track = kind.track();
+                let local = Arc::clone(&track) as Arc<dyn TrackLocal>;
+                connection.add_track(local).await.unwrap();
+                tracks.push((kind, track));
+            } else {
+                receive(&*connection, kind).await;
+            }
+        }
+        Self {
+            packets,
+            connection,
+            tracks,
+            signalling: None,
+        }
+    }
+
+    /// Joins a room as a demo server's key lets in. The client always offers first, so who does
+    /// not publish offers to receive.
     pub async fn join(
         way: Way,
         server: SocketAddr,
@@ -131,30 +162,16 @@ impl Client {
         identity: &str,
         publishes: bool,
     ) -> Self {
-        let (sender, packets) = mpsc::channel(PACKETS_MAX);
-        let connection = connection(way, server, sender).await;
+        let mut client = Self::reaching(way, server.ip(), publishes).await;
         let mut signal = Signal::open(server, &token(room, identity)).await;
-        let mut tracks = Vec::new();
-        for kind in [Kind::Audio, Kind::Video] {
-            if publishes {
-                let track = kind.track();
-                let local = Arc::clone(&track) as Arc<dyn TrackLocal>;
-                connection.add_track(local).await.unwrap();
-                signal.announce(kind).await;
-                tracks.push((kind, track));
-            } else {
-                receive(&*connection, kind).await;
-            }
+        for (kind, _) in &client.tracks {
+            signal.announce(*kind).await;
         }
-        signal.offer(&*connection).await;
-        let remote = Arc::clone(&connection);
-        let signalling = tokio::spawn(async move { signal.negotiate(way, &*remote).await });
-        Self {
-            packets,
-            connection,
-            tracks,
-            signalling,
-        }
+        signal.offer(&*client.connection).await;
+        let remote = Arc::clone(&client.connection);
+        let negotiation = async move { signal.negotiate(way, &*remote).await };
+        client.signalling = Some(tokio::spawn(negotiation));
+        client
     }
 
     /// Sends one packet; nothing goes out before the connection stands.
@@ -185,20 +202,22 @@ impl Client {
     /// Ends media and signalling.
     pub async fn leave(self) {
         self.connection.close().await.unwrap();
-        self.signalling.abort();
+        if let Some(signalling) = self.signalling {
+            signalling.abort();
+        }
     }
 }
 
 async fn connection(
     way: Way,
-    server: SocketAddr,
-    packets: mpsc::Sender<(Kind, Vec<u8>)>,
+    server: IpAddr,
+    packets: mpsc::Sender<(Kind, rtp::Packet)>,
 ) -> Arc<dyn PeerConnection> {
     let mut engine = MediaEngine::default();
     for kind in [Kind::Audio, Kind::Video] {
         engine.register_codec(kind.codec(), kind.of()).unwrap();
     }
-    let own = SocketAddr::new(server.ip(), 0);
+    let own = SocketAddr::new(server, 0);
     let builder = PeerConnectionBuilder::new();
     let builder = match way {
         Way::Udp => builder.with_udp_addrs(vec![own]),
@@ -222,7 +241,7 @@ async fn connection(
 
 /// Passes on what remote tracks carry.
 struct Ear {
-    packets: mpsc::Sender<(Kind, Vec<u8>)>,
+    packets: mpsc::Sender<(Kind, rtp::Packet)>,
 }
 
 impl PeerConnectionEventHandler for Ear {
@@ -242,7 +261,7 @@ impl PeerConnectionEventHandler for Ear {
                 while let Some(event) = track.poll().await {
                     if let TrackRemoteEvent::OnRtpPacket(packet) = event {
                         // The test may have seen enough.
-                        let _ = packets.send((kind, packet.payload.to_vec())).await;
+                        let _ = packets.send((kind, packet)).await;
                     }
                 }
             });
@@ -387,12 +406,20 @@ async fn receive(connection: &dyn PeerConnection, kind: Kind) {
 }
 
 /// A token by the key of demo servers.
-fn token(room: &str, identity: &str) -> String {
+pub fn token(room: &str, identity: &str) -> String {
+    token_with(
+        identity,
+        serde_json::json!({"room": room, "roomJoin": true}),
+    )
+}
+
+/// A token with this grant, by the key of demo servers.
+pub fn token_with(identity: &str, grant: serde_json::Value) -> String {
     let claims = serde_json::json!({
         "iss": "devkey",
         "sub": identity,
         "exp": Utc::now().timestamp() + 600,
-        "video": {"room": room, "roomJoin": true},
+        "video": grant,
     });
     let key = jsonwebtoken::EncodingKey::from_secret(b"secret");
     let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256);

@@ -4,7 +4,7 @@
     reason = "a client minds few messages out of many"
 )]
 
-mod client;
+pub mod client;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
@@ -25,9 +25,9 @@ use self::client::{Client, Kind, Way};
 use crate::support::World;
 
 /// The pace of packets: one frame of Opus.
-const FRAME: Duration = Duration::from_millis(20);
+pub const FRAME: Duration = Duration::from_millis(20);
 /// Payloads of each kind that must arrive.
-const WANTED: usize = 20;
+pub const WANTED: usize = 20;
 
 /// The media plane and signalling of a demo server.
 struct Server {
@@ -77,7 +77,7 @@ impl Server {
     }
 }
 
-fn config(listen: SocketAddr, media_udp: bool) -> Config {
+pub fn config(listen: SocketAddr, media_udp: bool) -> Config {
     Config {
         listen,
         media_listen: listen.ip(),
@@ -99,7 +99,7 @@ fn config(listen: SocketAddr, media_udp: bool) -> Config {
 }
 
 /// One Opus frame or one whole VP8 key frame of 16 by 16 that carries its number.
-fn payload(kind: Kind, number: u16) -> Vec<u8> {
+pub fn payload(kind: Kind, number: u16) -> Vec<u8> {
     let [high, low] = number.to_be_bytes();
     match kind {
         // Fullband, 20 ms, mono, one frame (RFC 6716, section 3.1).
@@ -151,7 +151,8 @@ async fn carries(mut server: Server, publishing: Way, subscribing: Way) {
             sent.insert(payload);
         }
         number += 1;
-        while let Ok((kind, payload)) = subscriber.packets.try_recv() {
+        while let Ok((kind, packet)) = subscriber.packets.try_recv() {
+            let payload = packet.payload.to_vec();
             assert!(
                 sent.contains(&payload),
                 "{kind:?}: {payload:?} was never sent"

@@ -16,7 +16,8 @@ use crate::media::sdp::{
     self, Description, Direction, Extension, Format, Section, SectionKind, Setup, TransportLines,
 };
 use crate::media::signal::{
-    AddTrack, ClientDescription, FixedProfile, Layout, ParticipantView, TrackView, Welcome,
+    AddTrack, ClientDescription, FixedProfile, Layout, ParticipantKind, ParticipantView, TrackView,
+    Welcome,
 };
 
 pub struct Seeded(AtomicU64);
@@ -64,6 +65,8 @@ pub struct Watcher {
     pub legs: BTreeMap<LegId, LegConfig>,
     ssrcs: BTreeSet<(TransportId, u32)>,
     ids: BTreeSet<(u8, u64)>,
+    /// Streams outlast the tracks on them, so numbers of ended ones come again.
+    lasting: bool,
     joined: BTreeSet<ParticipantId>,
     left: BTreeSet<ParticipantId>,
 }
@@ -71,8 +74,10 @@ pub struct Watcher {
 impl Watcher {
     fn notice(&mut self, participant: ParticipantId, notice: &Notice) {
         match notice {
+            Notice::SessionAnswer { .. } => assert!(self.joined.insert(participant)),
             Notice::Joined(_) => assert!(self.joined.insert(participant), "joined twice"),
             Notice::Left(_) => assert!(self.left.insert(participant), "left twice"),
+            Notice::RequestRefused { .. } if self.lasting => {}
             _ => assert!(
                 self.joined.contains(&participant),
                 "{notice:?} before the welcome"
@@ -119,7 +124,11 @@ impl Watcher {
                 );
                 assert!(self.transports.contains(&config.transport));
                 for ssrc in [Some(config.ssrc), config.rtx_ssrc].into_iter().flatten() {
-                    assert!(self.ssrcs.insert((config.transport, ssrc)), "an SSRC twice");
+                    let fresh = self.ssrcs.insert((config.transport, ssrc));
+                    assert!(fresh || self.lasting, "an SSRC twice");
+                    let of_this = |leg: &&LegConfig| leg.transport == config.transport;
+                    let mut others = self.legs.values().filter(of_this);
+                    assert!(others.all(|leg| leg.ssrc != ssrc), "an SSRC in use");
                 }
                 self.legs.insert(config.leg, config.clone());
             }
@@ -228,6 +237,32 @@ impl Bench {
         if layout == Layout::Single && self.room.members.contains_key(&participant) {
             self.offer(participant);
         }
+        participant
+    }
+
+    /// Comes in without signalling; `sections` adds what the client offers.
+    pub fn open(
+        &mut self,
+        identity: &str,
+        change: impl FnOnce(&mut Admission),
+        sections: impl FnOnce(&mut Client),
+    ) -> ParticipantId {
+        let mut admission = admission(identity, Layout::OneShot);
+        change(&mut admission);
+        let participant = ParticipantId(uuid::Uuid::from_u128(self.next));
+        self.next += 1;
+        self.watcher.lasting = true;
+        let mut client = Client::new(Layout::OneShot);
+        sections(&mut client);
+        let Request::Offer { sdp, .. } = client.offer() else {
+            panic!("an offer");
+        };
+        self.clients.insert(participant, client);
+        self.give(Input::Open {
+            participant,
+            admission: Box::new(admission),
+            offer: sdp,
+        });
         participant
     }
 
@@ -518,7 +553,9 @@ pub fn admission(identity: &str, layout: Layout) -> Admission {
         policy: None,
         permissions: rights(),
         layout,
+        kind: ParticipantKind::Standard,
         auto_subscribe: true,
+        watches: None,
         client: ClientDescription::default(),
     }
 }

@@ -9,6 +9,7 @@ mod bench;
 mod control;
 mod crowd;
 mod demand;
+mod oneshot;
 mod property;
 mod publishing;
 mod stay;

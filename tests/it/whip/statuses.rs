@@ -1,0 +1,279 @@
+//! Every status that WHIP and WHEP have for a request.
+
+use mingtang::media::signal::LeaveReason;
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
+use serde_json::json;
+
+use super::Server;
+use super::client::{Answer, FRAGMENT, SDP, Session, answer, offer_of, post, request, value};
+use crate::media::client::{Client, token, token_with};
+
+async fn offer(publishes: bool) -> String {
+    offer_of(&Client::new(publishes).await).await
+}
+
+fn outcome(status: u16, code: &str) -> (u16, String) {
+    (status, code.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_offer_is_answered_with_a_session_and_everything_to_reach_it() {
+    let server = Server::start().await;
+    let token = token("hall", "terminal");
+    let posted = post(&server, "/whip/hall", &token, offer(true).await).await;
+    assert_eq!(posted.status, 201);
+    assert_eq!(posted.header("content-type"), SDP);
+    assert!(posted.header("location").starts_with("/media-sessions/"));
+    assert!(posted.header("location").len() > 40, "nobody guesses it");
+    let tag = posted.header("etag");
+    assert_eq!(tag, format!("\"{}\"", value(&posted.text, "a=ice-ufrag:")));
+    for line in ["a=candidate:", "a=end-of-candidates", "a=ice-lite"] {
+        assert!(posted.text.contains(line), "{line}");
+    }
+    assert!(posted.text.contains("a=recvonly") && !posted.text.contains("a=sendonly"));
+    assert_eq!(posted.header("access-control-allow-origin"), "*");
+    let exposed = posted.header("access-control-expose-headers");
+    assert!(exposed.contains("location") && exposed.contains("etag"));
+    let watched = post(&server, "/whep/hall", &token, offer(false).await).await;
+    assert_eq!(watched.status, 201);
+    assert!(watched.text.contains("a=sendonly") && !watched.text.contains("a=recvonly"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn offers_that_cannot_be_taken_are_told_apart() {
+    let server = Server::start().await;
+    let good = token("hall", "terminal");
+    let grant = |more: serde_json::Value| {
+        let mut grant = json!({"room": "hall", "roomJoin": true});
+        let more = more.as_object().unwrap().clone();
+        grant.as_object_mut().unwrap().extend(more);
+        token_with("terminal", grant)
+    };
+    let (sends, receives) = (offer(true).await, offer(false).await);
+    let large = format!("{sends}{}", "a=x\r\n".repeat(20_000));
+    let forged = format!("{}x", good);
+    for (path, token, offer, expected) in [
+        ("/whip/hall", "", &sends, outcome(401, "auth.required")),
+        (
+            "/whip/hall",
+            &forged,
+            &sends,
+            outcome(401, "call.bad_token"),
+        ),
+        (
+            "/whip/yard",
+            &good,
+            &sends,
+            outcome(403, "session.other_room"),
+        ),
+        (
+            "/whep/yard",
+            &good,
+            &receives,
+            outcome(403, "session.other_room"),
+        ),
+        (
+            "/whip/hall",
+            &grant(json!({"canPublish": false})),
+            &sends,
+            outcome(403, "session.not_allowed"),
+        ),
+        (
+            "/whep/hall",
+            &grant(json!({"canSubscribe": false})),
+            &receives,
+            outcome(403, "session.not_allowed"),
+        ),
+        (
+            "/whip/hall",
+            &good,
+            &"hello".to_owned(),
+            outcome(400, "session.bad_offer"),
+        ),
+        (
+            "/whip/hall",
+            &good,
+            &String::new(),
+            outcome(400, "session.bad_offer"),
+        ),
+        (
+            "/whip/hall",
+            &good,
+            &receives,
+            outcome(406, "session.unacceptable"),
+        ),
+        (
+            "/whep/hall",
+            &good,
+            &sends,
+            outcome(406, "session.unacceptable"),
+        ),
+        (
+            "/whip/hall",
+            &good,
+            &large,
+            outcome(413, "request.too_large"),
+        ),
+    ] {
+        let posted = post(&server, path, token, offer.clone()).await;
+        assert_eq!(posted.outcome(), expected, "{path}");
+        assert_eq!(posted.header("access-control-allow-origin"), "*");
+    }
+    let typed = request(&server, Method::POST, "/whip/hall", &good)
+        .header(CONTENT_TYPE, "text/plain")
+        .body(sends.clone());
+    let typed = answer(typed).await;
+    assert_eq!(typed.outcome(), outcome(415, "session.media_type"));
+    assert_eq!(typed.header("accept-post"), SDP);
+    assert!(server.people("hall").await.is_empty(), "none came in");
+}
+
+async fn patch(server: &Server, path: &str, token: &str, headers: &[(&str, &str)]) -> Answer {
+    let same = "a=end-of-candidates\r\n";
+    let mut patch = request(server, Method::PATCH, path, token).body(same);
+    for (name, value) in headers {
+        patch = patch.header(*name, *value);
+    }
+    answer(patch).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fragments_need_the_tag_in_force_and_sections_that_exist() {
+    let server = Server::start().await;
+    let own = token("hall", "terminal");
+    let session = Session::open(&server, "/whip/hall", &own, true).await;
+    let (path, tag) = (session.path.as_str(), session.tag.as_str());
+    let typed = ("content-type", FRAGMENT);
+    for (token, headers, expected) in [
+        (
+            own.as_str(),
+            vec![typed, ("if-match", tag)],
+            outcome(204, ""),
+        ),
+        (&own, vec![typed, ("if-match", "*")], outcome(204, "")),
+        (&own, vec![typed, ("etag", tag)], outcome(204, "")),
+        (&own, vec![typed], outcome(428, "session.no_tag")),
+        (
+            &own,
+            vec![typed, ("if-match", "\"old\"")],
+            outcome(412, "session.stale_tag"),
+        ),
+        (
+            &own,
+            vec![("content-type", SDP), ("if-match", tag)],
+            outcome(415, "session.media_type"),
+        ),
+        (
+            "",
+            vec![typed, ("if-match", tag)],
+            outcome(401, "auth.required"),
+        ),
+        (
+            "nonsense",
+            vec![typed, ("if-match", tag)],
+            outcome(401, "call.bad_token"),
+        ),
+        (
+            &token("hall", "somebody"),
+            vec![typed, ("if-match", tag)],
+            outcome(403, "session.not_yours"),
+        ),
+    ] {
+        let patched = patch(&server, path, token, &headers).await;
+        assert_eq!(patched.outcome(), expected, "{headers:?}");
+        assert_eq!(patched.header("accept-patch"), FRAGMENT);
+    }
+    let foreign = session.patch(&server, tag, "a=mid:not-there\r\n").await;
+    assert_eq!(foreign.outcome(), outcome(422, "session.other_sections"));
+    let broken = session.patch(&server, tag, "a=ice-ufrag:x\r\n").await;
+    assert_eq!(broken.outcome(), outcome(400, "request.malformed"));
+    let unknown = patch(
+        &server,
+        "/media-sessions/none",
+        &own,
+        &[typed, ("if-match", tag)],
+    )
+    .await;
+    assert_eq!(unknown.outcome(), outcome(404, "room.gone"));
+    let fresh = token_with(
+        "terminal",
+        json!({"room": "hall", "roomJoin": true, "hidden": false}),
+    );
+    assert_ne!(fresh, own);
+    let later = patch(&server, path, &fresh, &[typed, ("if-match", tag)]).await;
+    assert_eq!(later.status, 204, "a fresh token of the same identity");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_finds_out_what_is_here_before_it_has_a_token() {
+    let server = Server::start().await;
+    for path in ["/whip/hall", "/whep/hall", "/whep/hall/terminal"] {
+        let preflight = request(&server, Method::OPTIONS, path, "")
+            .header("origin", "https://example.org")
+            .header("access-control-request-method", "POST")
+            .header(
+                "access-control-request-headers",
+                "authorization, content-type",
+            );
+        let preflight = answer(preflight).await;
+        assert_eq!(preflight.status, 200);
+        assert_eq!(preflight.header("accept-post"), SDP);
+        let allowed = preflight.header("access-control-allow-headers");
+        assert!(allowed.contains("authorization"), "{allowed}");
+        assert!(
+            preflight
+                .header("access-control-allow-methods")
+                .contains("PATCH")
+        );
+        for method in [Method::GET, Method::HEAD] {
+            let probe = answer(request(&server, method, path, "")).await;
+            let expected = if path == "/whip/hall" { 204 } else { 200 };
+            assert_eq!((probe.status, probe.text.as_str()), (expected, ""));
+            if expected == 200 {
+                assert_eq!(probe.header("content-type"), SDP);
+            }
+        }
+        let put = answer(request(&server, Method::PUT, path, "")).await;
+        assert_eq!(put.outcome(), outcome(405, "request.method"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_session_is_over_at_once_and_its_address_names_nothing() {
+    let server = Server::start().await;
+    let own = token("hall", "terminal");
+    let session = Session::open(&server, "/whip/hall", &own, true).await;
+    let probe = || request(&server, Method::GET, &session.path, "");
+    assert_eq!(answer(probe()).await.status, 204);
+    let stranger = token("hall", "somebody");
+    let delete = |token: &str| answer(request(&server, Method::DELETE, &session.path, token));
+    assert_eq!(delete("").await.status, 401);
+    assert_eq!(delete(&stranger).await.status, 403);
+    assert_eq!(session.delete(&server).await.status, 200);
+    assert!(server.people("hall").await.is_empty());
+    assert_eq!(answer(probe()).await.status, 404);
+    assert_eq!(session.delete(&server).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stops_says_when_to_come_again() {
+    let server = Server::start().await;
+    let own = token("hall", "terminal");
+    let session = Session::open(&server, "/whip/hall", &own, true).await;
+    server
+        .plane
+        .rooms
+        .close_all(LeaveReason::ServerShutdown)
+        .await;
+    let posted = post(
+        &server,
+        "/whip/yard",
+        &token("yard", "terminal"),
+        offer(true).await,
+    )
+    .await;
+    assert_eq!(posted.outcome(), outcome(503, "room.stopping"));
+    assert!(!posted.header("retry-after").is_empty());
+    assert_eq!(session.delete(&server).await.status, 404);
+}
