@@ -135,6 +135,10 @@ impl Room {
         }
     }
 
+    pub(super) fn set_participants_max(&mut self, max: usize) {
+        self.participants_max = max.min(self.config.limits.participants_max);
+    }
+
     pub(super) fn set_room_metadata(&mut self, metadata: String) {
         let bound = self.config.limits.metadata_bytes_max;
         let end = metadata.floor_char_boundary(bound.min(metadata.len()));

@@ -22,6 +22,8 @@ pub struct Room {
     pub(super) candidates: Arc<HostCandidates>,
     pub(super) policy: Arc<dyn Policy>,
     pub(super) metadata: String,
+    /// At most the bound of the configuration.
+    pub(super) participants_max: usize,
     pub(super) now: DateTime<Utc>,
     pub(super) members: BTreeMap<ParticipantId, Member>,
     pub(super) identities: BTreeMap<String, ParticipantId>,
@@ -72,6 +74,7 @@ impl Room {
             candidates: Arc::new(config.candidates.clone()),
             policy: Arc::new(Everybody),
             metadata: String::new(),
+            participants_max: config.limits.participants_max,
             now: config.created_at,
             members: BTreeMap::new(),
             identities: BTreeMap::new(),
@@ -213,6 +216,7 @@ impl Room {
                 self.send_data(None, channel, &to, &payload);
             }
             Input::SetMetadata { metadata } => self.set_room_metadata(metadata),
+            Input::SetParticipantsMax(max) => self.set_participants_max(max),
             Input::SetPolicy(policy) => self.set_policy(policy),
             Input::Close { reason } => self.close(reason),
         }

@@ -33,7 +33,10 @@ pub use self::machine::Room;
 pub use self::oneshot::Trickled;
 pub use self::policy::{Audience, Everybody, Policy, UntilCrowded};
 use super::command::{Command, DataChannel, Event};
-use super::signal::{Admission, LeaveReason, Notice, Permissions, Request, TrackSource};
+use super::signal::{
+    Admission, LeaveReason, Notice, ParticipantView, Permissions, Request, RoomView, TrackSource,
+    TrackView,
+};
 use crate::domain::id::{ParticipantId, TrackId};
 
 /// What happens to a room.
@@ -146,6 +149,9 @@ pub enum Input {
         /// The new metadata.
         metadata: String,
     },
+    /// How many may be here at once from now on, up to [`RoomLimits::participants_max`]; those who
+    /// are here stay.
+    SetParticipantsMax(usize),
     /// The domain changed who may receive, see and message whom.
     SetPolicy(Arc<dyn Policy>),
     /// The room ends for everybody.
@@ -174,6 +180,15 @@ pub enum Output {
 /// What the rest of the server learns from a room; times are the server's.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RoomFact {
+    /// The room exists from now on, perhaps with nobody in it.
+    Opened(RoomView),
+    /// The room is no more.
+    Closed {
+        /// Its last view.
+        room: RoomView,
+        /// The order that ended it; `None` when it ended because nobody was in it.
+        reason: Option<LeaveReason>,
+    },
     /// Somebody's signalling is up.
     Joined {
         /// The stay.
@@ -204,6 +219,28 @@ pub enum RoomFact {
         at: DateTime<Utc>,
         /// Why.
         reason: LeaveReason,
+    },
+    /// Others may hear and see somebody from now on.
+    Entered(Box<ParticipantView>),
+    /// Somebody who had entered is gone.
+    Departed(Box<ParticipantView>),
+    /// Others see a track in its publisher's list from now on.
+    TrackPublished {
+        /// Whose stay.
+        participant: ParticipantId,
+        /// Whose.
+        identity: String,
+        /// The track.
+        track: Box<TrackView>,
+    },
+    /// Others see a track no more.
+    TrackUnpublished {
+        /// Whose stay.
+        participant: ParticipantId,
+        /// Whose.
+        identity: String,
+        /// Its last view.
+        track: Box<TrackView>,
     },
     /// First packet of a track.
     TrackStarted {

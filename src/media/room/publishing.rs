@@ -167,9 +167,16 @@ impl Room {
         };
         let (mid, cid, request) = (incoming.mid, incoming.cid, &known.request);
         known.binding = Some(Binding::new(mid, cid, source, &codecs, layered, request));
+        let view = Box::new(known.view());
+        let identity = member.admission.identity.clone();
         self.sources.insert(source, (participant, track));
         self.publishers.insert(participant);
         self.command(Command::AddSource(config));
+        self.fact(RoomFact::TrackPublished {
+            participant,
+            identity,
+            track: view,
+        });
         self.mark_changed(participant);
         self.reconcile_receivers(track);
     }
@@ -227,6 +234,7 @@ impl Room {
         if !publishes {
             self.publishers.remove(&participant);
         }
+        let view = ended.as_ref().map(|ended| Box::new(ended.view()));
         let Some((ended, binding)) = ended.and_then(|mut t| t.binding.take().map(|b| (t, b)))
         else {
             return;
@@ -238,10 +246,17 @@ impl Room {
         });
         if ended.started && !ended.muted {
             self.fact(RoomFact::TrackStopped {
-                identity,
+                identity: identity.clone(),
                 track,
                 source: ended.request.source,
                 at: self.now,
+            });
+        }
+        if let Some(track) = view {
+            self.fact(RoomFact::TrackUnpublished {
+                participant,
+                identity,
+                track,
             });
         }
         self.mark_changed(participant);

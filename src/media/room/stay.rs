@@ -33,7 +33,7 @@ impl Room {
         if let Some(old) = self.identified(&admission.identity) {
             self.leave_for(old, LeaveReason::DuplicateIdentity);
         }
-        if self.members.len() >= self.config.limits.participants_max {
+        if self.members.len() >= self.participants_max {
             self.tell_outsider(participant, Notice::Left(LeaveReason::Removed));
             return;
         }
@@ -160,6 +160,8 @@ impl Room {
             && member.state == ParticipantState::Joined
         {
             member.state = ParticipantState::Active;
+            let view = Box::new(member.view());
+            self.fact(RoomFact::Entered(view));
             self.mark_changed(participant);
         }
     }
@@ -302,6 +304,9 @@ impl Room {
             reason,
         });
         let view = Arc::new(member.farewell(reason));
+        if member.state == ParticipantState::Active {
+            self.fact(RoomFact::Departed(Box::new(view.as_ref().clone())));
+        }
         let admission = member.admission;
         self.mark_gone(Gone { admission, view }, published);
     }

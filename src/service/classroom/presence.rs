@@ -51,7 +51,13 @@ pub async fn on_room_fact(context: &Context, room: &str, fact: &RoomFact) -> Res
         RoomFact::Presence { at, present } => {
             presence(context, lesson, stored_time(*at), present).await
         }
-        RoomFact::Joined { .. }
+        RoomFact::Opened(_)
+        | RoomFact::Closed { .. }
+        | RoomFact::Joined { .. }
+        | RoomFact::Entered(_)
+        | RoomFact::Departed(_)
+        | RoomFact::TrackPublished { .. }
+        | RoomFact::TrackUnpublished { .. }
         | RoomFact::TrackStarted { .. }
         | RoomFact::TrackStopped { .. }
         | RoomFact::Emptied { .. } => Ok(()),

@@ -164,6 +164,26 @@ fn a_section_that_stops_ends_its_track_for_everybody() {
 }
 
 #[test]
+fn outsiders_learn_of_a_track_when_others_see_it_and_when_they_do_no_more() {
+    let mut bench = Bench::new();
+    let teacher = bench.join("teacher", Layout::Single);
+    bench.request(teacher, Request::AddTrack(camera("announced only")));
+    let track = bench.publish(teacher, camera("cam"));
+    bench.request(teacher, Request::Mute { track, muted: true });
+    bench.request(teacher, Request::Leave);
+    let told: Vec<(TrackId, &str)> = bench
+        .facts
+        .iter()
+        .filter_map(|fact| match fact {
+            RoomFact::TrackPublished { track, .. } => Some((track.track, "published")),
+            RoomFact::TrackUnpublished { track, .. } => Some((track.track, "unpublished")),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [(track, "published"), (track, "unpublished")]);
+}
+
+#[test]
 fn a_muted_track_is_held_back_until_it_goes_on() {
     let mut bench = Bench::new();
     let teacher = bench.join("teacher", Layout::Single);

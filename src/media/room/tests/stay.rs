@@ -30,10 +30,16 @@ fn the_welcome_comes_first_and_names_those_who_are_there() {
         bench.heard(learner)[1],
         Notice::Offer { id: 1, .. }
     ));
+    let arrived = |fact: &&RoomFact| {
+        matches!(
+            fact,
+            RoomFact::Joined { .. } | RoomFact::Connected { .. } | RoomFact::Entered(_)
+        )
+    };
     assert_eq!(
-        bench.facts.len(),
-        4,
-        "two joined, two connected: {:?}",
+        bench.facts.iter().filter(arrived).count(),
+        6,
+        "two joined, connected and entered: {:?}",
         bench.facts
     );
 }
@@ -339,7 +345,7 @@ fn silence_is_not_loss_and_a_silent_transport_is_lost() {
 #[test]
 fn a_full_room_turns_away_and_a_closed_one_ends_for_all() {
     let mut bench = Bench::new();
-    bench.room.config.limits.participants_max = 2;
+    bench.give(Input::SetParticipantsMax(2));
     let one = bench.join("one", Layout::Single);
     bench.join("two", Layout::Dual);
     let turned_away = bench.join_as(admission("three", Layout::Dual));
@@ -349,6 +355,44 @@ fn a_full_room_turns_away_and_a_closed_one_ends_for_all() {
     });
     assert_eq!(left(&bench, one), Some(LeaveReason::RoomClosed));
     assert!(bench.room.is_empty() && bench.watcher.transports.is_empty());
+}
+
+#[test]
+fn a_room_may_be_made_smaller_but_not_larger_than_the_server_carries() {
+    let mut bench = Bench::new();
+    bench.room.config.limits.participants_max = 2;
+    bench.give(Input::SetParticipantsMax(3));
+    bench.join("one", Layout::Single);
+    bench.join("two", Layout::Single);
+    let third = bench.join_as(admission("three", Layout::Single));
+    assert_eq!(left(&bench, third), Some(LeaveReason::Removed));
+    bench.give(Input::SetParticipantsMax(1));
+    assert_eq!(bench.room.participants().len(), 2, "whoever is here stays");
+}
+
+#[test]
+fn outsiders_learn_of_those_only_who_others_could_hear_and_see() {
+    let mut bench = Bench::new();
+    let never = bench.join_as(admission("never", Layout::Single));
+    let teacher = bench.join("teacher", Layout::Single);
+    for participant in [never, teacher] {
+        bench.request(participant, Request::Leave);
+    }
+    let told: Vec<(&str, ParticipantState)> = bench
+        .facts
+        .iter()
+        .filter_map(|fact| match fact {
+            RoomFact::Entered(view) | RoomFact::Departed(view) => {
+                Some((view.identity.as_str(), view.state))
+            }
+            _ => None,
+        })
+        .collect();
+    let wanted = [
+        ("teacher", ParticipantState::Active),
+        ("teacher", ParticipantState::Disconnected),
+    ];
+    assert_eq!(told, wanted);
 }
 
 #[test]
