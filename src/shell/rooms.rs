@@ -14,12 +14,12 @@ use crate::domain::id::{ParticipantId, RoomId};
 use crate::domain::refusal::Refusal;
 use crate::hub::media::{MediaSendError, MediaSender};
 use crate::hub::rooms::{
-    EndedLine, FACTS_MAX, Letter, Line, LineError, NamedFact, Rooms, Routes, Seat, Spawn, Ticket,
+    EndedLine, FACTS_MAX, Letter, Line, LineError, NamedFact, Rest, Rooms, Routes, Seat, Spawn, Ticket,
     gone,
 };
 use crate::media::command::{Command, Event, Fingerprint, HostCandidates};
 use crate::media::room::{Input, LiveIds, Output, Room, RoomConfig, RoomFact, RoomLimits};
-use crate::media::signal::{Admission, LeaveReason, Notice, Request};
+use crate::media::signal::{Admission, LeaveReason, Notice, Request, RoomView};
 
 /// A room that nobody came into for so long ends.
 const EMPTY_MAX: Duration = Duration::from_secs(10);
@@ -80,10 +80,21 @@ pub fn open(
         ground,
         routes: routes.clone(),
         live_ids: Arc::default(),
-        facts,
+        facts: facts.clone(),
     };
     tokio::spawn(route(events, routes.clone()));
-    (Rooms::new(Box::new(keeper), routes), facts_receiver)
+    let clock = Arc::clone(&keeper.ground.clock);
+    let rooms = Rooms::new(Box::new(keeper), routes, facts);
+    tokio::spawn(end_rested(rooms.clone(), clock));
+    (rooms, facts_receiver)
+}
+
+/// Ends rooms that rested for their time, for ever.
+async fn end_rested(rooms: Rooms, clock: Arc<dyn Clock>) {
+    loop {
+        tokio::time::sleep(DEADLINE_CHECK_MAX).await;
+        rooms.end_rested(clock.now()).await;
+    }
 }
 
 async fn route(mut events: mpsc::Receiver<Event>, routes: Routes) {
@@ -106,6 +117,7 @@ impl Spawn for Keeper {
         let keeper = self.clone();
         let number = seat.number;
         let desk = Desk::new(&keeper, &seat);
+        let (name, begun) = (seat.name.clone(), desk.room.view());
         let room = tokio::spawn(run(desk, seat));
         tokio::spawn(async move {
             if room.await.is_err() {
@@ -114,6 +126,7 @@ impl Spawn for Keeper {
                     "a room broke; its participants will come again"
                 );
                 metrics::counter!("rooms_broken_total").increment(1);
+                keeper.tell_closed(name, begun).await;
             }
             let left = keeper.routes.forget_room(number).into_iter();
             let closings = left.map(|transport| Command::CloseTransport { transport });
@@ -122,7 +135,42 @@ impl Spawn for Keeper {
     }
 }
 
+impl Keeper {
+    /// Tells of the end of a room that could not tell it itself.
+    async fn tell_closed(&self, name: String, room: RoomView) {
+        let reason = Some(LeaveReason::StateMismatch);
+        // Nobody drains facts any more once the server stops.
+        let _ = self
+            .facts
+            .send((name, RoomFact::Closed { room, reason }))
+            .await;
+    }
+}
+
+/// Runs a room from its first letter until it is empty; what is told of its end is told before the
+/// seat is given up, and so before anything is told of a next room of the name.
 async fn run(mut desk: Desk, mut seat: Seat) {
+    if seat.rested.is_none() {
+        desk.facts.push(RoomFact::Opened(desk.room.view()));
+        desk.flush().await;
+    }
+    run_until_empty(&mut desk, &mut seat).await;
+    let rest = desk.closed.is_none().then(|| Rest {
+        now: desk.now(),
+        room: desk.room.view(),
+        woken: seat.rested.take(),
+        was_visited: desk.was_visited,
+    });
+    if !seat.rest(rest) {
+        desk.facts.push(RoomFact::Closed {
+            room: desk.room.view(),
+            reason: desk.closed,
+        });
+        desk.flush().await;
+    }
+}
+
+async fn run_until_empty(desk: &mut Desk, seat: &mut Seat) {
     loop {
         let pause = desk.pause();
         tokio::select! {
@@ -155,6 +203,10 @@ struct Desk {
     clients: BTreeMap<ParticipantId, Client>,
     commands: Vec<Command>,
     facts: Vec<RoomFact>,
+    /// Somebody came in.
+    was_visited: bool,
+    /// The order that ended the room.
+    closed: Option<LeaveReason>,
     keeper: Keeper,
 }
 
@@ -177,16 +229,26 @@ impl Desk {
     fn new(keeper: &Keeper, seat: &Seat) -> Self {
         let ground = &keeper.ground;
         let now = ground.clock.now();
-        let room = Room::new(RoomConfig {
-            id: RoomId::new(now, ground.entropy.as_ref()),
+        let rested = seat.rested.as_ref().map(|rested| &rested.room);
+        let mut room = Room::new(RoomConfig {
+            id: rested.map_or_else(
+                || RoomId::new(now, ground.entropy.as_ref()),
+                |rested| rested.room,
+            ),
             name: seat.name.clone(),
-            created_at: now,
+            created_at: rested.map_or(now, |rested| rested.created_at),
             candidates: ground.candidates.clone(),
             fingerprint: ground.fingerprint,
             live_ids: Arc::clone(&keeper.live_ids),
             entropy: Arc::clone(&ground.entropy),
             limits: RoomLimits::default(),
         });
+        if let Some(metadata) = rested.map(|rested| rested.metadata.clone()) {
+            room.handle(now, Input::SetMetadata { metadata });
+        }
+        if let Some(max) = seat.plan.and_then(|plan| plan.participants_max) {
+            room.handle(now, Input::SetParticipantsMax(max));
+        }
         Self {
             name: seat.name.clone(),
             number: seat.number,
@@ -194,6 +256,8 @@ impl Desk {
             clients: BTreeMap::new(),
             commands: Vec::new(),
             facts: Vec::new(),
+            was_visited: false,
+            closed: None,
             keeper: keeper.clone(),
         }
     }
@@ -383,6 +447,9 @@ impl Desk {
 
     /// Takes an input and everything that follows from it.
     fn handle(&mut self, input: Input) {
+        if let Input::Close { reason } = &input {
+            self.closed = Some(*reason);
+        }
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             let now = self.now();
@@ -411,6 +478,7 @@ impl Desk {
             Output::Fact(fact) => {
                 if let RoomFact::Left { participant, .. } = &fact {
                     self.clients.remove(participant);
+                    self.was_visited = true;
                 }
                 self.facts.push(fact);
             }

@@ -13,6 +13,7 @@ use mingtang::service::demo::{self, Demo};
 use mingtang::shell::announcer;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use crate::support::World;
 
@@ -59,7 +60,7 @@ fn classrooms(world: &World) -> Classrooms {
     let rules = Arc::new(LessonRules(world.context.clone()));
     Classrooms {
         call: Arc::new(Call::new(keys, rules, world.clock.clone())),
-        rooms: Rooms::new(Box::new(NoRooms), Routes::default()),
+        rooms: Rooms::new(Box::new(NoRooms), Routes::default(), mpsc::channel(1).0),
     }
 }
 

@@ -1,8 +1,10 @@
 //! The registry of live rooms: joins, resumes and orders find the task that runs a room.
 //!
-//! A room exists from its first join until its task drops its [`Seat`]. Everybody talks to that
-//! task through bounded queues, so that a slow room slows its own callers and nobody else.
+//! A room exists from its first join until its task drops its [`Seat`]; one that somebody made
+//! ([`made`]) also before and between. Everybody talks to that task through bounded queues, so that
+//! a slow room slows its own callers and nobody else.
 
+mod made;
 mod routes;
 mod sessions;
 mod stay;
@@ -12,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
+pub use made::{MADE_MAX, Rest, Rested, RoomListing, RoomPlan, RoomWish};
 pub use routes::Routes;
 pub use sessions::{SESSIONS_MAX, SessionEntry, Ticket};
 pub use stay::{EndedLine, Line, LineError, Stay};
@@ -121,7 +124,21 @@ pub struct Seat {
     pub ended: mpsc::Receiver<EndedLine>,
     /// News from media threads; closed when the room is too far behind to be kept.
     pub events: mpsc::Receiver<Event>,
+    /// How the room is kept, if somebody made it.
+    pub plan: Option<RoomPlan>,
+    /// The room that goes on here, if one rested.
+    pub rested: Option<Rested>,
     rooms: Rooms,
+}
+
+impl Seat {
+    /// The room is empty: one that was made rests, if `rest` says how. False when it ends instead;
+    /// a next room of the name begins after this seat is dropped.
+    pub fn rest(&self, rest: Option<Rest>) -> bool {
+        let (name, number) = (&self.name, self.number);
+        self.rooms
+            .with(|registry| registry.rest(name, number, rest))
+    }
 }
 
 impl Drop for Seat {
@@ -141,11 +158,15 @@ struct Inner {
     registry: Mutex<Registry>,
     sessions: Sessions,
     routes: Routes,
+    facts: mpsc::Sender<NamedFact>,
 }
 
 #[derive(Default)]
 struct Registry {
+    /// Rooms whose tasks run.
     rooms: BTreeMap<String, Mailbox>,
+    /// Rooms that somebody made; at most [`MADE_MAX`].
+    made: BTreeMap<String, made::Made>,
     numbers: u64,
     closed: bool,
 }
@@ -165,14 +186,16 @@ impl std::fmt::Debug for Rooms {
 }
 
 impl Rooms {
-    /// No rooms yet; `routes` is shared with whoever receives the media threads' events.
-    pub fn new(spawn: Box<dyn Spawn>, routes: Routes) -> Self {
+    /// No rooms yet; `routes` is shared with whoever receives the media threads' events, and
+    /// `facts` is where the rooms' tasks tell theirs.
+    pub fn new(spawn: Box<dyn Spawn>, routes: Routes, facts: mpsc::Sender<NamedFact>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 spawn,
                 registry: Mutex::new(Registry::default()),
                 sessions: Sessions::default(),
                 routes,
+                facts,
             }),
         }
     }
@@ -317,38 +340,44 @@ impl Rooms {
     /// # Errors
     /// `room.gone` when there is no such room.
     pub async fn participants(&self, room: &str) -> Result<Vec<ParticipantView>, Refusal> {
+        if self.with(|registry| registry.is_resting(room)) {
+            return Ok(Vec::new());
+        }
         let mailbox = self.mailbox(room).ok_or_else(gone)?;
         ask(&mailbox, Letter::Participants).await.ok_or_else(gone)
     }
 
-    /// Names of all rooms, in order.
+    /// Names of all rooms whose tasks run, in order.
     pub fn names(&self) -> Vec<String> {
         self.with(|registry| registry.rooms.keys().cloned().collect())
     }
 
-    /// All rooms, by name.
-    pub async fn list(&self) -> Vec<RoomView> {
-        let mailboxes: Vec<Mailbox> =
-            self.with(|registry| registry.rooms.values().cloned().collect());
-        let mut views = Vec::with_capacity(mailboxes.len());
-        for mailbox in mailboxes {
-            views.extend(ask(&mailbox, Letter::View).await);
-        }
-        views
-    }
-
     /// Ends every room and lets none begin any more.
     pub async fn close_all(&self, reason: LeaveReason) {
-        let mailboxes: Vec<Mailbox> = self.with(|registry| {
+        let (rested, mailboxes) = self.with(|registry| {
             registry.closed = true;
-            registry.rooms.values().cloned().collect()
+            let mailboxes: Vec<Mailbox> = registry.rooms.values().cloned().collect();
+            (registry.take_rested(), mailboxes)
         });
+        for (name, room) in rested {
+            let reason = Some(reason);
+            self.tell(&name, RoomFact::Closed { room, reason }).await;
+        }
         for mailbox in mailboxes {
             // A room whose mailbox is closed has ended by itself.
             let _ = mailbox
                 .mail
                 .send(Letter::Input(Input::Close { reason }))
                 .await;
+        }
+    }
+
+    /// Waits until every room's task has ended.
+    pub async fn all_ended(&self) {
+        let mailboxes: Vec<Mailbox> =
+            self.with(|registry| registry.rooms.values().cloned().collect());
+        for mailbox in mailboxes {
+            mailbox.mail.closed().await;
         }
     }
 
@@ -395,23 +424,22 @@ impl Rooms {
         };
         registry.rooms.insert(room.to_owned(), mailbox.clone());
         self.inner.routes.add_room(number, event_sender);
+        let (plan, rested) = registry.wake(room);
         let seat = Seat {
             name: room.to_owned(),
             number,
             mail,
             ended,
             events,
+            plan,
+            rested,
             rooms: self.clone(),
         };
         (mailbox, seat)
     }
 
     fn unregister(&self, room: &str, number: u64) {
-        self.with(|registry| {
-            if registry.rooms.get(room).is_some_and(|m| m.number == number) {
-                registry.rooms.remove(room);
-            }
-        });
+        self.with(|registry| registry.forget(room, number));
     }
 
     fn with<R>(&self, work: impl FnOnce(&mut Registry) -> R) -> R {

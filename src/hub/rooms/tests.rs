@@ -5,8 +5,10 @@ use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::*;
-use crate::domain::id::{SourceId, TransportId};
+use crate::domain::id::{RoomId, SourceId, TransportId};
 use crate::media::command::{
     AudioLevel, CloseReason, Command, DataChannel, ExtensionIds, IceCredentials, MediaKind,
     SourceConfig, TransportConfig,
@@ -25,11 +27,15 @@ impl Spawn for Seats {
 }
 
 fn rooms() -> (Rooms, mpsc::Receiver<Seat>) {
+    let (rooms, seats, _) = rooms_with_facts();
+    (rooms, seats)
+}
+
+fn rooms_with_facts() -> (Rooms, mpsc::Receiver<Seat>, mpsc::Receiver<NamedFact>) {
     let (sender, seats) = mpsc::channel(16);
-    (
-        Rooms::new(Box::new(Seats(sender)), Routes::default()),
-        seats,
-    )
+    let (facts, told) = mpsc::channel(16);
+    let rooms = Rooms::new(Box::new(Seats(sender)), Routes::default(), facts);
+    (rooms, seats, told)
 }
 
 fn admission(room: &str) -> Admission {
@@ -223,6 +229,166 @@ async fn a_room_with_all_its_lines_open_is_full() {
         rooms.join(admission("r")).await.unwrap_err().code,
         "room.full"
     );
+}
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+fn id(number: u128) -> RoomId {
+    RoomId(uuid::Uuid::from_u128(number))
+}
+
+fn wish(empty_seconds: i64) -> RoomWish {
+    RoomWish {
+        empty_timeout: Some(TimeDelta::seconds(empty_seconds)),
+        metadata: Some("m".to_owned()),
+        ..RoomWish::default()
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the others are the task's to tell"
+)]
+fn told(facts: &mut mpsc::Receiver<NamedFact>) -> Vec<&'static str> {
+    let mut told = Vec::new();
+    while let Ok((_, fact)) = facts.try_recv() {
+        told.push(match fact {
+            RoomFact::Opened(_) => "opened",
+            RoomFact::Closed { reason: None, .. } => "idle",
+            RoomFact::Closed { .. } => "closed",
+            other => panic!("{other:?} was not to be told"),
+        });
+    }
+    told
+}
+
+/// How a task ends its room with nobody in it.
+fn rest(seat: &mut Seat, was_visited: bool) -> bool {
+    let woken = seat.rested.take();
+    let room = woken.as_ref().unwrap().room.clone();
+    seat.rest(Some(Rest {
+        now: now(),
+        room,
+        woken,
+        was_visited,
+    }))
+}
+
+#[tokio::test]
+async fn a_made_room_rests_as_an_entry_without_a_task_until_its_time_is_over() {
+    let (rooms, mut seats, mut facts) = rooms_with_facts();
+    let made = rooms.make_room("r", &wish(5), id(1), now()).await.unwrap();
+    assert_eq!((made.room.room, made.room.metadata.as_str()), (id(1), "m"));
+    assert!(seats.try_recv().is_err(), "no task runs");
+    assert_eq!(rooms.list().await, [made]);
+    assert!(rooms.participants("r").await.unwrap().is_empty());
+    rooms.end_rested(now() + TimeDelta::seconds(4)).await;
+    assert!(rooms.listing("r").await.is_some());
+    rooms.end_rested(now() + TimeDelta::seconds(5)).await;
+    assert!(rooms.listing("r").await.is_none());
+    assert_eq!(told(&mut facts), ["opened", "idle"]);
+}
+
+#[tokio::test]
+async fn making_a_room_again_changes_what_is_named_and_nothing_else() {
+    let (rooms, _seats, mut facts) = rooms_with_facts();
+    rooms.make_room("r", &wish(5), id(1), now()).await.unwrap();
+    let change = RoomWish {
+        participants_max: Some(2),
+        ..RoomWish::default()
+    };
+    let made = rooms.make_room("r", &change, id(2), now()).await.unwrap();
+    assert_eq!((made.room.room, made.room.metadata.as_str()), (id(1), "m"));
+    let plan = made.plan.unwrap();
+    assert_eq!(plan.empty_timeout, TimeDelta::seconds(5));
+    assert_eq!(plan.participants_max, Some(2));
+    assert_eq!(told(&mut facts), ["opened"]);
+}
+
+#[tokio::test]
+async fn a_made_room_goes_on_under_its_id_and_rests_again_after_its_last_participant() {
+    let (rooms, mut seats, mut facts) = rooms_with_facts();
+    rooms.make_room("r", &wish(5), id(1), now()).await.unwrap();
+    let (stay, mut seat, _line) = one_stay(&rooms, &mut seats).await;
+    assert_eq!(seat.rested.as_ref().unwrap().room.room, id(1));
+    rooms.end_rested(now() + TimeDelta::days(1)).await;
+    assert!(rest(&mut seat, true));
+    drop((stay, seat));
+    assert_eq!(rooms.listing("r").await.unwrap().room.room, id(1));
+    let departure = RoomPlan::default().departure_timeout;
+    rooms.end_rested(now() + departure).await;
+    assert!(rooms.listing("r").await.is_none());
+    assert_eq!(told(&mut facts), ["opened", "idle"]);
+}
+
+#[tokio::test]
+async fn a_join_that_came_to_nothing_does_not_shorten_the_wait() {
+    let (rooms, mut seats, _facts) = rooms_with_facts();
+    rooms
+        .make_room("r", &wish(3_600), id(1), now())
+        .await
+        .unwrap();
+    let (_stay, mut seat, _line) = one_stay(&rooms, &mut seats).await;
+    assert!(rest(&mut seat, false));
+    rooms.end_rested(now() + TimeDelta::seconds(3_599)).await;
+    assert!(rooms.listing("r").await.is_some());
+}
+
+#[tokio::test]
+async fn a_room_that_is_ordered_to_end_does_not_rest() {
+    let (rooms, mut seats, mut facts) = rooms_with_facts();
+    rooms.make_room("r", &wish(5), id(1), now()).await.unwrap();
+    rooms.close("r", LeaveReason::RoomClosed).await.unwrap();
+    assert_eq!(told(&mut facts), ["opened", "closed"]);
+    assert_eq!(
+        rooms
+            .close("r", LeaveReason::RoomClosed)
+            .await
+            .unwrap_err()
+            .code,
+        "room.gone"
+    );
+    rooms.make_room("r", &wish(5), id(2), now()).await.unwrap();
+    let (_stay, mut seat, _line) = one_stay(&rooms, &mut seats).await;
+    let ending = async {
+        let letter = seat.mail.recv().await;
+        assert!(matches!(letter, Some(Letter::Input(Input::Close { .. }))));
+        assert!(!seat.rest(None));
+        drop(seat);
+    };
+    let (closed, ()) = tokio::join!(rooms.close("r", LeaveReason::RoomClosed), ending);
+    closed.unwrap();
+    assert!(rooms.listing("r").await.is_none());
+}
+
+#[tokio::test]
+async fn a_room_that_breaks_takes_its_entry_along() {
+    let (rooms, mut seats, _facts) = rooms_with_facts();
+    rooms.make_room("r", &wish(5), id(1), now()).await.unwrap();
+    let (_stay, seat, _line) = one_stay(&rooms, &mut seats).await;
+    drop(seat);
+    assert!(rooms.listing("r").await.is_none());
+}
+
+#[tokio::test]
+async fn made_rooms_are_bounded_and_do_not_keep_others_from_joining() {
+    let (sender, mut seats) = mpsc::channel(16);
+    let (facts, _told) = mpsc::channel(MADE_MAX);
+    let rooms = Rooms::new(Box::new(Seats(sender)), Routes::default(), facts);
+    for number in 0..MADE_MAX {
+        let name = number.to_string();
+        rooms
+            .make_room(&name, &wish(5), id(1), now())
+            .await
+            .unwrap();
+    }
+    let refused = rooms.make_room("one more", &wish(5), id(1), now()).await;
+    assert_eq!(refused.unwrap_err().code, "room.too_many");
+    rooms.make_room("7", &wish(6), id(1), now()).await.unwrap();
+    let (_stay, _seat, _line) = one_stay(&rooms, &mut seats).await;
+    assert!(rooms.mailbox("r").is_some());
 }
 
 fn open(routes: &Routes, room: u64, transport: u64, source: u64) -> mpsc::Receiver<Event> {
