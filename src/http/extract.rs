@@ -16,7 +16,7 @@ use crate::domain::actor::Actor;
 use crate::service::auth::Authenticated;
 
 /// How long a body may take to arrive; 64 KiB take a poor phone three seconds.
-pub(super) const BODY_TIME_MAX: Duration = Duration::from_secs(20);
+pub const BODY_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// Who is signed in. Only routes whose access demands it have one.
 #[derive(Clone, Debug)]

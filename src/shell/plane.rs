@@ -7,13 +7,13 @@ use chrono::TimeDelta;
 use tokio::sync::mpsc;
 
 use crate::http::lessons::Classrooms;
-use crate::http::livekit::{LivekitState, router};
+use crate::http::livekit::{LivekitState, router, twirp};
 use crate::hub::rooms::{NamedFact, Rooms};
 use crate::media::command::HostCandidates;
 use crate::media::shard::ShardLimits;
 use crate::media::transport::Identity;
 use crate::service::Context;
-use crate::service::call::{Call, Keys, Relays};
+use crate::service::call::{Call, Keys, Relays, RoomAdmin};
 use crate::service::classroom::LessonRules;
 use crate::shell::config::{Config, Turn};
 use crate::shell::door::Door;
@@ -77,13 +77,20 @@ impl Plane {
         Ok((plane, facts))
     }
 
-    /// The routes of LiveKit's signalling.
+    /// The routes of LiveKit's signalling and server API.
     pub fn signalling(&self, context: &Context) -> axum::Router {
-        router(LivekitState {
+        let signalling = router(LivekitState {
             call: Arc::clone(&self.call),
             rooms: self.rooms.clone(),
             clock: Arc::clone(&context.clock),
-        })
+        });
+        let admin = RoomAdmin::new(
+            Arc::clone(&self.call),
+            self.rooms.clone(),
+            Arc::clone(&context.clock),
+            Arc::clone(&context.entropy),
+        );
+        signalling.merge(twirp::router(admin))
     }
 
     /// Where connections of clients without UDP go.

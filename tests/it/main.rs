@@ -22,6 +22,7 @@ mod people;
 mod postgres;
 mod routes;
 mod server;
+mod server_api;
 mod signalling;
 mod support;
 mod whip;

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::server::{Client, PASSWORD, Server};
+use crate::server_api::program;
+use crate::signalling;
 
 /// Whoever asks, by the name in the table.
 const PERSONAS: [(&str, Option<&str>); 6] = [
@@ -265,6 +267,61 @@ async fn every_route_answers_every_role_as_pinned() {
         "no sample request for {without_sample:#?}"
     );
     insta::assert_snapshot!("routes", table);
+}
+
+/// Every method of LiveKit's server API with a message that it takes.
+const ROOM_SERVICE: [&str; 13] = [
+    "CreateRoom",
+    "ListRooms",
+    "ListParticipants",
+    "GetParticipant",
+    "MutePublishedTrack",
+    "UpdateParticipant",
+    "UpdateSubscriptions",
+    "SendData",
+    "UpdateRoomMetadata",
+    "RemoveParticipant",
+    "DeleteRoom",
+    "MoveParticipant",
+    "Unheard",
+];
+
+/// Whoever calls the server API, by the name in the table.
+fn keyholders(server: &signalling::server::Server) -> Vec<(&'static str, String)> {
+    let all = json!({"roomCreate": true, "roomList": true, "roomAdmin": true, "room": "r"});
+    vec![
+        ("nobody", String::new()),
+        ("forger", program::signed("devkey", b"guess", &all)),
+        ("stranger's key", program::signed("other", b"secret", &all)),
+        ("participant", server.token("r", "ann")),
+        ("no grant", program::token(&json!({}))),
+        ("roomCreate", program::token(&json!({"roomCreate": true}))),
+        ("roomList", program::token(&json!({"roomList": true}))),
+        ("roomAdmin", program::admin("r")),
+        ("roomAdmin elsewhere", program::admin("other")),
+        ("roomAdmin nowhere", program::admin("")),
+    ]
+}
+
+#[tokio::test]
+async fn every_method_of_the_server_api_answers_every_grant_as_pinned() {
+    let server = signalling::server::start().await;
+    let maker = program::token(&json!({"roomCreate": true}));
+    let track = format!("TR_{}", "0".repeat(32));
+    let mut table = String::new();
+    for method in ROOM_SERVICE {
+        writeln!(table, "{method}").unwrap();
+        for (keyholder, token) in keyholders(&server) {
+            program::done(&server, "CreateRoom", &maker, json!({"name": "r"})).await;
+            let (_ann, _) = signalling::client::Client::join(&server, "r", "ann").await;
+            let request = json!({"name": "r", "room": "r", "identity": "ann", "trackSid": track});
+            let answer = program::call(&server, method, &token, request).await;
+            let (status, code) = answer.outcome();
+            let outcome = format!("{status} {code}");
+            writeln!(table, "    {keyholder:<20} {}", outcome.trim_end()).unwrap();
+        }
+    }
+    insta::assert_snapshot!("room_service", table);
 }
 
 #[tokio::test]

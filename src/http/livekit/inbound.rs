@@ -200,7 +200,8 @@ fn quality(quality: proto::VideoQuality) -> u8 {
     }
 }
 
-fn source(source: proto::TrackSource) -> TrackSource {
+/// What a track shows.
+pub fn source(source: proto::TrackSource) -> TrackSource {
     match source {
         proto::TrackSource::Unknown => TrackSource::Unknown,
         proto::TrackSource::Camera => TrackSource::Camera,

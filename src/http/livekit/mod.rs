@@ -1,4 +1,5 @@
-//! LiveKit's signalling: `/rtc` (two connections) and `/rtc/v1` (one connection).
+//! LiveKit's signalling: `/rtc` (two connections) and `/rtc/v1` (one connection); beside it its
+//! server API ([`twirp`]).
 //!
 //! A client's token is checked before its socket opens, so that wrong ones get a plain HTTP answer;
 //! after that every ending is a `leave` message, because clients take a bare close for a lost
@@ -9,7 +10,9 @@ pub mod data;
 pub mod entry;
 pub mod inbound;
 mod outbound;
+mod rooms;
 mod session;
+pub mod twirp;
 mod view;
 
 use std::sync::Arc;

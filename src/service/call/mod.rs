@@ -1,5 +1,6 @@
 //! Admission to media rooms: a token proves who comes, the domain's rules say what they may.
 
+mod admin;
 mod relay;
 mod sessions;
 mod token;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
+pub use admin::{DataMessage, ParticipantChange, RoomAdmin, strip};
 pub use relay::{IceServer, Relays};
 pub use sessions::{Opened, Outcome, Purpose, Sessions};
 pub use token::{Claims, Keys, TOKEN_BYTES_MAX, VideoGrant};
@@ -57,6 +59,32 @@ pub trait RoomRules: Send + Sync {
     /// The rights of an identity in a room; `None` when no session owns the room, which is then a
     /// plain room with the rights that the token grants.
     fn permissions<'a>(&'a self, room: &'a str, identity: &'a str) -> Decision<'a>;
+
+    /// What API keys may do with a room. Told by its name alone, so that it holds for rooms that
+    /// do not exist yet, and also while the database is away.
+    fn custody(&self, room: &str) -> Custody {
+        if room.starts_with(LESSON_ROOM_PREFIX) {
+            Custody::Session
+        } else {
+            Custody::Plain
+        }
+    }
+}
+
+/// Whose a room is, and with that what an API key may do there, whatever its grants say.
+///
+/// A key is no person: it has no unit, no office and no name that a ledger could record. So it
+/// makes and runs rooms of its own, and looks on where a session's evidence comes about. Whatever
+/// changes a session is asked by a named person through the API of that session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Custody {
+    /// Nobody's: the grants decide.
+    Plain,
+    /// A session's: a key sees that it is there and which accounts are in it, without names and
+    /// other words about people, and changes nothing.
+    Session,
+    /// Privileged talk: to keys it is as if it were not there.
+    Sealed,
 }
 
 /// What a client says on arrival, beside its token.
@@ -174,6 +202,27 @@ impl Call {
         let claims = self.keys.verify(token, self.clock.now())?;
         let room = joinable(&claims)?.room.clone();
         Ok((room, claims.sub))
+    }
+
+    /// What a token claims, if one of the keys signed it and its time is now.
+    ///
+    /// # Errors
+    /// `call.bad_token` or `call.expired_token`.
+    pub fn claims(&self, token: &str) -> Result<Claims, Refusal> {
+        self.keys.verify(token, self.clock.now())
+    }
+
+    /// What API keys may do with a room.
+    pub fn custody(&self, room: &str) -> Custody {
+        self.rules.custody(room)
+    }
+
+    /// A token that vouches for a body, by the key of this name.
+    ///
+    /// # Errors
+    /// `call.not_minted` when there is no such key.
+    pub fn vouch(&self, key: &str, body: &[u8]) -> Result<String, Refusal> {
+        self.keys.vouch(key, body, self.clock.now())
     }
 
     /// A token of the server's own key.

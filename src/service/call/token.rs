@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::{Invitation, SOURCE_NAMES};
 use crate::domain::refusal::{Refusal, RefusalKind};
@@ -14,6 +17,8 @@ use crate::media::signal::TrackSource;
 pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
 /// Clocks of those who mint may be off by so much, seconds.
 const CLOCK_SKEW_SECONDS: i64 = 30;
+/// A token that vouches for a body is for use at once, seconds.
+const VOUCHED_SECONDS: i64 = 300;
 
 /// What a token claims.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -47,6 +52,12 @@ pub struct VideoGrant {
     pub room_join: bool,
     /// May manage it.
     pub room_admin: bool,
+    /// May make and delete rooms.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub room_create: bool,
+    /// May list rooms.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub room_list: bool,
     /// May publish; unset means yes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub can_publish: Option<bool>,
@@ -117,6 +128,23 @@ impl Keys {
         Ok(claims)
     }
 
+    /// A token that vouches for a body, by the key of this name.
+    ///
+    /// # Errors
+    /// `call.not_minted` when there is no such key.
+    pub fn vouch(&self, name: &str, body: &[u8], now: DateTime<Utc>) -> Result<String, Refusal> {
+        let secret = self.secrets.get(name).ok_or_else(not_minted)?;
+        let claims = BodyClaims {
+            iss: name,
+            nbf: now.timestamp(),
+            exp: now.timestamp().saturating_add(VOUCHED_SECONDS),
+            sha256: STANDARD.encode(Sha256::digest(body)),
+        };
+        let key = EncodingKey::from_secret(secret);
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)
+            .map_err(|_| not_minted())
+    }
+
     /// A token of the own key.
     ///
     /// # Errors
@@ -128,6 +156,16 @@ impl Keys {
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)
             .map_err(|_| not_minted())
     }
+}
+
+/// What stands for a body: whoever has the body and the secret knows that we wrote it.
+#[derive(Serialize)]
+struct BodyClaims<'a> {
+    iss: &'a str,
+    nbf: i64,
+    exp: i64,
+    /// The digest, base64.
+    sha256: String,
 }
 
 /// Checks algorithm and signature; time is checked against the server's clock by the caller.
@@ -147,6 +185,8 @@ fn claims_of(invitation: &Invitation, key: &str, now: DateTime<Utc>) -> Claims {
         room: invitation.room.clone(),
         room_join: true,
         room_admin: false,
+        room_create: false,
+        room_list: false,
         can_publish: Some(permissions.publish),
         can_publish_sources: permissions
             .sources

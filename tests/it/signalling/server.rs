@@ -6,11 +6,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
-use mingtang::http::livekit::{LivekitState, router};
+use mingtang::http::livekit::{LivekitState, router, twirp};
 use mingtang::hub::rooms::{NamedFact, Rooms};
 use mingtang::media::command::{Command, Event, Fingerprint, HostCandidates};
 use mingtang::media::signal::Permissions;
-use mingtang::service::call::{Call, Decision, Invitation, Keys, Relays, RoomRules};
+use mingtang::service::call::{
+    Call, Decision, Invitation, Keys, Relays, RoomAdmin, RoomRules,
+};
 use mingtang::shell::clock::SystemClock;
 use mingtang::shell::entropy::OsEntropy;
 use mingtang::shell::rooms::{CommandSink, RoomGround, open};
@@ -29,7 +31,7 @@ impl CommandSink for Commands {
 }
 
 /// Knows no sessions: every room is a plain one.
-struct NoSessions;
+pub struct NoSessions;
 
 impl RoomRules for NoSessions {
     fn permissions<'a>(&'a self, _room: &'a str, _identity: &'a str) -> Decision<'a> {
@@ -55,6 +57,11 @@ pub struct Server {
 
 /// Starts one.
 pub async fn start() -> Server {
+    start_with(Arc::new(NoSessions)).await
+}
+
+/// Starts one with rules of its own.
+pub async fn start_with(rules: Arc<dyn RoomRules>) -> Server {
     let clock = Arc::new(SystemClock);
     let others = BTreeMap::from([("devkey".to_owned(), b"secret".to_vec())]);
     let keys = Keys::new(("own".to_owned(), vec![1; 32]), others);
@@ -63,7 +70,7 @@ pub async fn start() -> Server {
         secret: b"shared".to_vec(),
         valid_for: TimeDelta::hours(1),
     };
-    let call = Call::new(keys, Arc::new(NoSessions), clock.clone()).with_relays(relays);
+    let call = Call::new(keys, rules, clock.clone()).with_relays(relays);
     let call = Arc::new(call);
     let commands = Arc::new(Commands::default());
     let (events, events_receiver) = mpsc::channel(64);
@@ -78,14 +85,21 @@ pub async fn start() -> Server {
         media: commands.clone(),
     };
     let (rooms, facts) = open(ground, events_receiver);
+    let admin = RoomAdmin::new(
+        call.clone(),
+        rooms.clone(),
+        clock.clone(),
+        Arc::new(OsEntropy),
+    );
     let state = LivekitState {
         call: call.clone(),
         rooms: rooms.clone(),
         clock,
     };
+    let app = router(state).merge(twirp::router(admin));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, router(state)).await.unwrap() });
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     Server {
         address,
         call,

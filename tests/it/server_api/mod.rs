@@ -1,0 +1,9 @@
+//! LiveKit's server API: rooms in the hand of other programs.
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a client waits for one message out of many"
+)]
+
+pub mod program;
+mod room_service;
+mod sessions;
