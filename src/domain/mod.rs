@@ -7,6 +7,7 @@ pub mod actor;
 pub mod announcement;
 pub mod audit;
 pub mod classroom;
+pub mod delivery;
 pub mod entropy;
 pub mod fact;
 pub mod id;

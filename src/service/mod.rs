@@ -14,6 +14,7 @@ pub mod people;
 pub mod setup;
 pub mod throttle;
 pub mod units;
+pub mod webhooks;
 
 use std::sync::Arc;
 

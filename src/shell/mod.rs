@@ -26,4 +26,5 @@ pub mod telemetry;
 pub mod tls;
 pub mod udp;
 pub mod user;
+pub mod webhooks;
 pub mod workers;

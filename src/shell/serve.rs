@@ -4,22 +4,27 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use axum_server::Handle;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 
 use crate::domain::classroom::policy::ClassroomPolicy;
 use crate::http::{self, App};
+use crate::hub::rooms::NamedFact;
 use crate::media::signal::LeaveReason;
 use crate::service::{Context, classroom, demo, ledger};
 use crate::shell::config::{Config, MediaTcp, Tls};
 use crate::shell::connections::Connections;
 use crate::shell::foundation::{self, Foundation, whole};
 use crate::shell::plane::Plane;
-use crate::shell::{announcer, classroom as rooms_to_lessons, shutdown, telemetry, tls};
+use crate::shell::{announcer, classroom as rooms_to_lessons, shutdown, telemetry, tls, webhooks};
 
 /// The published password of all demo accounts.
 pub const DEMO_PASSWORD: &str = "mingtang-demo";
 /// How long open requests may take after the signal to stop.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// How long rooms may take to end, and how long their last facts may take to be stored.
+const ROOMS_END_MAX: Duration = Duration::from_secs(3);
 /// Between two rounds in which figures are folded together.
 const FIGURES_UPKEEP: Duration = Duration::from_secs(5);
 
@@ -93,7 +98,7 @@ async fn serve(
     let mut tasks = JoinSet::new();
     tasks.spawn(announcer::run(context.clone()));
     tasks.spawn(announcer::upkeep(context.clone()));
-    tasks.spawn(rooms_to_lessons::attend(context.clone(), facts));
+    let attending = Attending::start(config, &context, &plane, facts, &mut tasks).await?;
     tasks.spawn(rooms_to_lessons::deadlines(
         context.clone(),
         plane.rooms.clone(),
@@ -136,15 +141,68 @@ async fn serve(
     };
     tracing::info!(signal = ended?, "stopping");
     plane.rooms.close_all(LeaveReason::ServerShutdown).await;
+    if timeout(ROOMS_END_MAX, plane.rooms.all_ended())
+        .await
+        .is_err()
+    {
+        tracing::warn!("rooms take too long to end");
+    }
     handle.graceful_shutdown(Some(DRAIN_MAX));
     context.events.close();
     if let Err(error) = flat(server.await) {
         tracing::warn!(%error, "the HTTP server did not end well");
     }
+    attending.finish().await;
     plane.stop();
     tasks.shutdown().await;
     sign_ledger(&context).await;
     Ok(())
+}
+
+/// The tasks that store what rooms tell, which end with nothing left to store.
+struct Attending {
+    stop: oneshot::Sender<()>,
+    attended: JoinHandle<()>,
+    written: Option<JoinHandle<()>>,
+}
+
+impl Attending {
+    async fn start(
+        config: &Config,
+        context: &Context,
+        plane: &Plane,
+        facts: mpsc::Receiver<NamedFact>,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<Self, Error> {
+        let endpoints = webhooks::endpoints(config);
+        let (news, written) = if endpoints.is_empty() {
+            (None, None)
+        } else {
+            let started = webhooks::start(context, &plane.call, endpoints, tasks).await?;
+            (Some(started.0), Some(started.1))
+        };
+        let (stop, stopped) = oneshot::channel();
+        let attend = rooms_to_lessons::attend(context.clone(), facts, news, stopped);
+        let attended = tokio::spawn(attend);
+        Ok(Self {
+            stop,
+            attended,
+            written,
+        })
+    }
+
+    async fn finish(self) {
+        drop(self.stop);
+        let all = async {
+            let _ = self.attended.await;
+            if let Some(written) = self.written {
+                let _ = written.await;
+            }
+        };
+        if timeout(ROOMS_END_MAX, all).await.is_err() {
+            tracing::warn!("the last facts of rooms were not all stored");
+        }
+    }
 }
 
 /// The context that use cases run in: demo data where asked for, and what a crash left half done

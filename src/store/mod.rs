@@ -14,6 +14,7 @@ pub mod question;
 pub mod role;
 pub mod token;
 pub mod unit;
+pub mod webhook;
 
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;

@@ -83,7 +83,8 @@ impl Server {
         answer.expect("it answers").status().as_u16()
     }
 
-    fn stop(mut self) -> bool {
+    /// Tells it to stop; whether it ended well.
+    pub fn stop(mut self) -> bool {
         let pid = self.child.id().to_string();
         let told = Command::new("kill").args(["-TERM", &pid]).status();
         assert!(told.expect("kill runs").success());

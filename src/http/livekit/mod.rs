@@ -14,6 +14,7 @@ mod rooms;
 mod session;
 pub mod twirp;
 mod view;
+pub mod webhook;
 
 use std::sync::Arc;
 

@@ -117,6 +117,20 @@ pub const KEYS: &[Key] = &[
                   variable: `key=secret,key=secret`. Demo mode adds `devkey` with `secret`.",
     },
     Key {
+        name: "webhook_urls",
+        default: None,
+        range: "list of at most 8 http:// or https:// URLs",
+        meaning: "Where LiveKit's webhook events go: signed, in order, again and again until \
+                  accepted, for 3 days at most. See `docs/api`.",
+    },
+    Key {
+        name: "webhook_key",
+        default: None,
+        range: "name of one of `api_keys`",
+        meaning: "Which key signs webhook events. Needed with `webhook_urls`; in demo mode it is \
+                  `devkey` unless said otherwise.",
+    },
+    Key {
         name: "log_format",
         default: Some("text"),
         range: "`text` or `json`",

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 use keys::KEYS;
 
+use crate::domain::delivery::ENDPOINTS_MAX;
+
 /// The file in the data directory that is read when no other is named.
 pub const FILE_NAME: &str = "mingtang.toml";
 /// Largest configuration file, bytes.
@@ -39,6 +41,9 @@ pub struct Config {
     pub tls: Tls,
     pub tls_names: Vec<String>,
     pub api_keys: BTreeMap<String, String>,
+    pub webhook_urls: Vec<String>,
+    /// One of `api_keys`, if there are `webhook_urls`.
+    pub webhook_key: Option<String>,
     pub log_format: LogFormat,
     pub log_level: String,
     pub demo: bool,
@@ -179,8 +184,10 @@ impl Config {
         let listen = parse::address(given, "listen")?;
         let demo = parse::switch(given, "demo")?;
         let mut api_keys = parse::pairs(given, "api_keys")?;
+        let mut webhook_key = parse::text(given, "webhook_key").map(str::to_owned);
         if demo {
             api_keys.insert("devkey".to_owned(), "secret".to_owned());
+            webhook_key.get_or_insert_with(|| "devkey".to_owned());
         }
         let media_listen = parse::ip(given, "media_listen")?.unwrap_or(listen.ip());
         let mut media_addresses = parse::ip_list(given, "media_addresses")?;
@@ -201,6 +208,8 @@ impl Config {
             tls: parse::tls(given)?,
             tls_names: parse::list(given, "tls_names"),
             api_keys,
+            webhook_urls: parse::web_addresses(given, "webhook_urls", ENDPOINTS_MAX)?,
+            webhook_key,
             log_format: parse::log_format(given)?,
             log_level: parse::log_level(given)?,
             demo,
@@ -218,6 +227,14 @@ impl Config {
         if !self.media_udp && self.media_tcp_port().is_none() {
             return Err(Refused(
                 "media_udp is false and media_tcp_port opens no port: media has no way in"
+                    .to_owned(),
+            ));
+        }
+        let known = |key: &String| self.api_keys.contains_key(key);
+        let signs = self.webhook_key.as_ref().is_some_and(known);
+        if !signs && (self.webhook_key.is_some() || !self.webhook_urls.is_empty()) {
+            return Err(Refused(
+                "webhook_key must name one of api_keys: it signs what goes to webhook_urls"
                     .to_owned(),
             ));
         }

@@ -157,6 +157,31 @@ pub(super) fn database_url(given: &Merged) -> Result<Option<String>, Refused> {
     )))
 }
 
+/// Errors leave the URLs out: they may hold passwords.
+pub(super) fn web_addresses(
+    given: &Merged,
+    key: &str,
+    count_max: usize,
+) -> Result<Vec<String>, Refused> {
+    let items = list(given, key);
+    let place = given.get(key).map_or("", |given| given.place.as_str());
+    if items.len() > count_max {
+        return Err(Refused(format!(
+            "{key} ({place}) must have at most {count_max} items"
+        )));
+    }
+    for (item, ordinal) in items.iter().zip(1..) {
+        let url = reqwest::Url::parse(item).ok();
+        let web = |url: reqwest::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+        if !url.is_some_and(web) {
+            return Err(Refused(format!(
+                "{key} ({place}): item {ordinal} is not a URL of http:// or https:// with a host"
+            )));
+        }
+    }
+    Ok(items)
+}
+
 pub(super) fn tls(given: &Merged) -> Result<Tls, Refused> {
     let wanted = "off, self-signed or CERTIFICATE,KEY (two PEM files)";
     let files = list(given, "tls");

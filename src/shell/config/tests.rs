@@ -157,8 +157,36 @@ fn api_keys_come_as_table_or_text_and_short_secrets_are_refused() {
 }
 
 #[test]
+fn webhooks_need_web_addresses_and_a_known_key_that_signs() {
+    let set = |urls: &str, rest: &str| {
+        let file = format!("webhook_urls = [{urls}]\n{rest}");
+        Config::from_layers(&layers(&file, &[], &[]))
+    };
+    let keys = "webhook_key = \"a\"\n[api_keys]\na = \"0123456789abcdef\"";
+    let config = set("\"http://127.0.0.1:9/x\", \"https://h\"", keys).expect("legal");
+    assert_eq!(config.webhook_urls, ["http://127.0.0.1:9/x", "https://h"]);
+    for (urls, rest) in [
+        ("\"http://h\"", ""),
+        ("\"http://h\"", "webhook_key = \"b\""),
+        ("", "webhook_key = \"b\""),
+        ("\"ftp://h\"", keys),
+        ("\"http://\"", keys),
+        ("\"h\"", keys),
+    ] {
+        let refused = set(urls, rest).expect_err("it must be refused").to_string();
+        assert!(refused.contains("webhook_"), "{refused}");
+    }
+    let many = ["\"http://h\""; ENDPOINTS_MAX + 1].join(",");
+    assert!(set(&many, keys).is_err());
+    let demo = [("demo", "true"), ("webhook_urls", "http://h")];
+    let config = Config::from_layers(&layers("", &[], &demo)).expect("legal");
+    assert_eq!(config.webhook_key.as_deref(), Some("devkey"));
+}
+
+#[test]
 fn no_error_and_no_debug_text_shows_a_secret() {
     let broken = [
+        layers("", &[("MINGTANG_WEBHOOK_URLS", "ftp://hunter2@h")], &[]),
         layers("", &[("MINGTANG_API_KEYS", "hunter2hunter2")], &[]),
         layers("", &[("DATABASE_URL", "mysql://u:hunter2@host")], &[]),
     ];

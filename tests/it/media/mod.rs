@@ -92,6 +92,8 @@ pub fn config(listen: SocketAddr, media_udp: bool) -> Config {
         tls: Tls::Off,
         tls_names: Vec::new(),
         api_keys: BTreeMap::new(),
+        webhook_urls: Vec::new(),
+        webhook_key: None,
         log_format: LogFormat::Text,
         log_level: "info".to_owned(),
         demo: true,

@@ -1,4 +1,4 @@
-//! LiveKit's server API: rooms in the hand of other programs.
+//! LiveKit's server API: rooms in the hand of other programs, and events for them.
 #![allow(
     clippy::wildcard_enum_match_arm,
     reason = "a client waits for one message out of many"
@@ -7,3 +7,4 @@
 pub mod program;
 mod room_service;
 mod sessions;
+mod webhooks;

@@ -4,12 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use livekit_protocol as proto;
+use mingtang::domain::id::TransportId;
+use mingtang::http::livekit::webhook::Watch;
+use mingtang::media::command::{Command, Event};
 use mingtang::media::signal::Permissions;
 use mingtang::service::call::{Custody, Decision, RoomRules, SessionAdmission};
+use mingtang::shell::clock::SystemClock;
+use mingtang::shell::entropy::OsEntropy;
 use proto::signal_request::Message as Request;
 use serde_json::{Value, json};
 
-use super::program::{admin, call, done, token};
+use super::program::{admin, call, done, token, track};
 use crate::signalling::client::Client;
 use crate::signalling::server::{Server, start_with};
 
@@ -145,4 +150,96 @@ async fn privileged_talk_is_as_if_it_were_not_there() {
     ann.say(Request::Ping(1)).await;
     ann.hear_until(|said| matches!(said, proto::signal_response::Message::Pong(_)).then_some(()))
         .await;
+}
+
+/// Lets every transport that was opened connect.
+async fn connect(server: &Server) {
+    let opened: Vec<TransportId> = {
+        let commands = server.commands.0.lock().unwrap();
+        let opened = commands.iter().filter_map(|command| match command {
+            Command::OpenTransport(config) => Some(config.transport),
+            _ => None,
+        });
+        opened.collect()
+    };
+    for transport in opened {
+        let setup = std::time::Duration::ZERO;
+        let connected = Event::TransportConnected { transport, setup };
+        server.events.send(connected).await.unwrap();
+    }
+}
+
+/// The events of somebody who comes, publishes and goes.
+async fn events(room: &str) -> Vec<Value> {
+    let mut server = start_with(Arc::new(Sessions)).await;
+    let clock = Arc::new(SystemClock);
+    let mut watch = Watch::new(server.call.clone(), clock, Arc::new(OsEntropy));
+    let token = server.token(room, "ann");
+    let (mut ann, _) = Client::join_with(&server, &token, None).await;
+    let mic = track(
+        "mic",
+        proto::TrackType::Audio,
+        proto::TrackSource::Microphone,
+    );
+    ann.say(Request::AddTrack(mic)).await;
+    ann.say(Request::Offer(proto::SessionDescription {
+        r#type: "offer".to_owned(),
+        sdp: super::program::PUBLISH.to_owned(),
+        id: 1,
+        ..Default::default()
+    }))
+    .await;
+    while ann.news_of("ann").await.tracks.is_empty() {}
+    connect(&server).await;
+    while ann.news_of("ann").await.state() != proto::participant_info::State::Active {}
+    ann.say(Request::Leave(proto::LeaveRequest::default()))
+        .await;
+    ann.farewell().await;
+    let mut events = Vec::new();
+    loop {
+        let (name, fact) = server.facts.recv().await.unwrap();
+        let is_last = matches!(fact, mingtang::media::room::RoomFact::Closed { .. });
+        let event = watch.note(&name, &fact);
+        events.extend(event.map(|event| serde_json::from_str::<Value>(&event.body).unwrap()));
+        if is_last {
+            return events;
+        }
+    }
+}
+
+#[tokio::test]
+async fn events_of_a_plain_room_carry_names_those_of_a_session_none_and_sealed_ones_are_not() {
+    let kinds = [
+        "room_started",
+        "track_published",
+        "participant_joined",
+        "track_unpublished",
+        "participant_left",
+        "room_finished",
+    ];
+    let named = |events: &[Value]| -> Vec<String> {
+        let names = events
+            .iter()
+            .map(|event| event["event"].as_str().unwrap().to_owned());
+        names.collect()
+    };
+    let plain = events("plain").await;
+    assert_eq!(named(&plain), kinds);
+    assert_eq!(plain[1]["track"]["name"], "name of mic");
+    assert_eq!(plain[1]["participant"]["identity"], "ann");
+    let joined = &plain[2];
+    assert_eq!(joined["participant"]["name"], "name of ann");
+    assert_eq!(joined["room"]["numParticipants"], 1);
+    assert_eq!(plain[4]["participant"]["state"], "DISCONNECTED");
+    assert_eq!(plain[5]["roomEndReason"], "ROOM_END_IDLE_TIMEOUT");
+    let sids = plain.iter().map(|event| event["room"]["sid"].clone());
+    assert!(sids.clone().all(|sid| sid == plain[0]["room"]["sid"]));
+    let session = events("lesson-1").await;
+    assert_eq!(named(&session), kinds);
+    assert_eq!(session[1]["participant"]["identity"], "ann");
+    for event in &session {
+        let text = event.to_string();
+        assert!(!text.contains("name of") && !text.contains('何'), "{text}");
+    }
+    assert!(events("talk-1").await.is_empty());
 }
