@@ -35,7 +35,7 @@ def free_port(kind: socket.SocketKind) -> int:
 class Server:
     """Starts on construction, ends with close()."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: dict[str, str] | None = None) -> None:
         self.data = tempfile.mkdtemp(prefix="mingtang-sdk-")
         port = free_port(socket.SOCK_STREAM)
         self.http = f"http://127.0.0.1:{port}"
@@ -44,7 +44,10 @@ class Server:
         arguments = ["serve", "--demo", "--listen", f"127.0.0.1:{port}", "--data-dir", self.data]
         arguments += ["--media-port", str(free_port(socket.SOCK_DGRAM))]
         self.process = subprocess.Popen(
-            [binary(), *arguments], stdout=self.log, stderr=subprocess.STDOUT
+            [binary(), *arguments],
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
         )
         self.wait_until_ready()
 
