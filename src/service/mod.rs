@@ -17,6 +17,7 @@ pub mod units;
 pub mod webhooks;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
@@ -51,6 +52,8 @@ pub struct Context {
     pub announced: Arc<Notify>,
     /// The figures that new lessons are held by.
     pub classroom_policy: Arc<ClassroomPolicy>,
+    /// Whether the classroom has still to take in what its rooms saw.
+    pub behind: Behind,
     pub(crate) passwords: Arc<password::Passwords>,
     pub(crate) throttle: Arc<throttle::Throttle>,
 }
@@ -74,6 +77,7 @@ impl Context {
             topics: Arc::new(classroom::LessonTopics),
             announced: Arc::default(),
             classroom_policy: Arc::new(ClassroomPolicy::standard()),
+            behind: Behind::default(),
             passwords: Arc::default(),
             throttle: Arc::default(),
         }
@@ -88,6 +92,22 @@ impl Context {
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Context").finish_non_exhaustive()
+    }
+}
+
+/// Whether older things wait to be taken in, so that nothing can be decided yet. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Behind(Arc<AtomicBool>);
+
+impl Behind {
+    /// Says how it is.
+    pub fn set(&self, behind: bool) {
+        self.0.store(behind, Ordering::Release);
+    }
+
+    /// How it is.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
     }
 }
 

@@ -21,6 +21,7 @@ pub mod postgres;
 pub mod rooms;
 pub mod serve;
 pub mod shutdown;
+pub mod spool;
 pub mod streams;
 pub mod telemetry;
 pub mod tls;

@@ -13,11 +13,13 @@ use crate::http::{self, App};
 use crate::hub::rooms::NamedFact;
 use crate::media::signal::LeaveReason;
 use crate::service::{Context, classroom, demo, ledger};
+use crate::shell::classroom::{Attendant, DrainError, deadlines};
 use crate::shell::config::{Config, MediaTcp, Tls};
 use crate::shell::connections::Connections;
 use crate::shell::foundation::{self, Foundation, whole};
 use crate::shell::plane::Plane;
-use crate::shell::{announcer, classroom as rooms_to_lessons, shutdown, telemetry, tls, webhooks};
+use crate::shell::spool::{self, SpoolBounds};
+use crate::shell::{announcer, shutdown, telemetry, tls, webhooks};
 
 /// The published password of all demo accounts.
 pub const DEMO_PASSWORD: &str = "mingtang-demo";
@@ -40,6 +42,12 @@ pub enum Error {
     /// A use case at the start.
     #[error(transparent)]
     Service(#[from] crate::service::Error),
+    /// What rooms saw while the database was away.
+    #[error(transparent)]
+    Spool(#[from] spool::Error),
+    /// It cannot be stored.
+    #[error("cannot store what rooms saw while the database was away")]
+    CatchUp(#[from] DrainError),
     /// The port.
     #[error("cannot listen on {address}; `mingtang doctor` says more")]
     Listen {
@@ -92,17 +100,15 @@ async fn serve(
     listeners: Listeners,
 ) -> Result<(), Error> {
     let figures = telemetry::figures().map_err(Error::setup("collect figures"))?;
-    let context = prepared(config, foundation).await?;
+    let (context, attendant) = prepared(config, foundation).await?;
     let (plane, facts) =
         Plane::start(config, &context, &foundation.api_key).map_err(Error::Media)?;
     let mut tasks = JoinSet::new();
     tasks.spawn(announcer::run(context.clone()));
     tasks.spawn(announcer::upkeep(context.clone()));
-    let attending = Attending::start(config, &context, &plane, facts, &mut tasks).await?;
-    tasks.spawn(rooms_to_lessons::deadlines(
-        context.clone(),
-        plane.rooms.clone(),
-    ));
+    tasks.spawn(attendant.clone().catch_up());
+    let attending = Attending::start(config, &context, &plane, (attendant, facts), &mut tasks).await?;
+    tasks.spawn(deadlines(context.clone(), plane.rooms.clone()));
     let folded = figures.clone();
     tasks.spawn(async move {
         loop {
@@ -171,7 +177,7 @@ impl Attending {
         config: &Config,
         context: &Context,
         plane: &Plane,
-        facts: mpsc::Receiver<NamedFact>,
+        (attendant, facts): (Attendant, mpsc::Receiver<NamedFact>),
         tasks: &mut JoinSet<()>,
     ) -> Result<Self, Error> {
         let endpoints = webhooks::endpoints(config);
@@ -182,8 +188,7 @@ impl Attending {
             (Some(started.0), Some(started.1))
         };
         let (stop, stopped) = oneshot::channel();
-        let attend = rooms_to_lessons::attend(context.clone(), facts, news, stopped);
-        let attended = tokio::spawn(attend);
+        let attended = tokio::spawn(attendant.attend(facts, news, stopped));
         Ok(Self {
             stop,
             attended,
@@ -205,14 +210,23 @@ impl Attending {
     }
 }
 
-/// The context that use cases run in: demo data where asked for, and what a crash left half done
-/// brought in order before anybody can come in.
-async fn prepared(config: &Config, foundation: &Foundation) -> Result<Context, Error> {
+/// The context that use cases run in: demo data where asked for, and what an outage or a crash
+/// left half done brought in order before anybody can come in.
+async fn prepared(config: &Config, foundation: &Foundation) -> Result<(Context, Attendant), Error> {
     let mut context = foundation.context.clone();
     if config.demo {
         context.classroom_policy = std::sync::Arc::new(ClassroomPolicy::demo());
         let seeded = demo::seed(&context, DEMO_PASSWORD).await?;
         classroom::seed_demo(&context, &seeded).await?;
+    }
+    let bounds = SpoolBounds::default();
+    let attendant = Attendant::open(context.clone(), &foundation.data_dir, bounds)?;
+    let taken = attendant.drain().await?;
+    if taken > 0 {
+        tracing::info!(
+            taken,
+            "what rooms saw while the database was away is stored"
+        );
     }
     let recovered = classroom::recover(&context).await?;
     if recovered > 0 {
@@ -221,7 +235,7 @@ async fn prepared(config: &Config, foundation: &Foundation) -> Result<Context, E
             "attendances left open by the last run were brought in order"
         );
     }
-    Ok(context)
+    Ok((context, attendant))
 }
 
 /// The TCP ports.

@@ -278,22 +278,34 @@ pub struct Seen {
     pub round_trip_ms: u32,
 }
 
+/// The moment of a presence.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// When the room saw it.
+    pub at: DateTime<Utc>,
+    /// Until when browsers could say that their page plays in front; what they said by then
+    /// stands for later.
+    pub heard_until: DateTime<Utc>,
+}
+
 /// Prolongs the present run of life of everybody seen whose page plays in front, in one
 /// statement. Returns those who need more than that: a first sign of life, a run that was
 /// interrupted, one that is long enough to become a fact.
 pub async fn prolong_life(
     db: &mut Connection,
     lesson: LessonId,
-    at: DateTime<Utc>,
+    window: Window,
     seen: &[Seen],
     figures: &PolicyFigures,
 ) -> Result<Vec<AttendanceId>, Error> {
+    let Window { at, heard_until } = window;
+    let heard_until = heard_until.min(at);
     let accounts: Vec<Uuid> = seen.iter().map(|seen| seen.account.0).collect();
     let round_trips: Vec<i32> = seen
         .iter()
         .map(|seen| i32::try_from(seen.round_trip_ms).unwrap_or(i32::MAX))
         .collect();
-    let back = |seconds: u32| at - chrono::TimeDelta::seconds(i64::from(seconds));
+    let seconds = |count: u32| chrono::TimeDelta::seconds(i64::from(count));
     let rows = sqlx::query_scalar!(
         r#"with seen as (
                select a.id, s.round_trip_ms,
@@ -301,7 +313,7 @@ pub async fn prolong_life(
                        as simple
                from unnest($2::uuid[], $3::integer[]) as s (account_id, round_trip_ms)
                    join attendance a on a.lesson_id = $1 and a.account_id = s.account_id
-               where a.phase = 'open' and a.good_at >= $4
+               where a.phase = 'open' and a.good_at >= $8
                    and (a.heard_at <= a.good_at or a.good_at >= $5)
                order by a.id for update of a
            ), prolonged as (
@@ -313,10 +325,11 @@ pub async fn prolong_life(
         lesson.0,
         &accounts,
         &round_trips,
-        back(figures.alive_window_s),
-        back(figures.background_grace_s),
-        back(RUN_SECONDS_MAX),
+        at - seconds(figures.alive_window_s),
+        heard_until - seconds(figures.background_grace_s),
+        at - seconds(RUN_SECONDS_MAX),
         at,
+        heard_until - seconds(figures.alive_window_s),
     )
     .fetch_all(db)
     .await?;

@@ -15,7 +15,8 @@ use crate::postgres::Database;
 pub struct World {
     pub context: Context,
     pub clock: Arc<ManualClock>,
-    database: Database,
+    url: String,
+    _database: Option<Database>,
 }
 
 impl World {
@@ -23,31 +24,39 @@ impl World {
         let database = tokio::task::spawn_blocking(Database::create)
             .await
             .expect("a database");
+        let mut world = Self::at(&database.url).await;
+        world._database = Some(database);
+        world
+    }
+
+    /// A context on a database that somebody else keeps.
+    pub async fn at(url: &str) -> Self {
         let clock = Arc::new(ManualClock::new());
-        let context = context(&database, clock.clone()).await;
+        let context = context(url, clock.clone()).await;
         Self {
             context,
             clock,
-            database,
+            url: url.to_owned(),
+            _database: None,
         }
     }
 
     /// What a second server process on the same database would have.
     pub async fn restarted(&self) -> Context {
-        context(&self.database, self.clock.clone()).await
+        context(&self.url, self.clock.clone()).await
     }
 
     /// A connection that no rule of ours stands before: a hand in the database.
     pub async fn hand(&self) -> sqlx::PgConnection {
         use sqlx::Connection;
-        sqlx::PgConnection::connect(&self.database.url)
+        sqlx::PgConnection::connect(&self.url)
             .await
             .expect("connect")
     }
 }
 
-async fn context(database: &Database, clock: Arc<ManualClock>) -> Context {
-    let store = Store::connect(&database.url, 8).await.expect("connect");
+async fn context(url: &str, clock: Arc<ManualClock>) -> Context {
+    let store = Store::connect(url, 8).await.expect("connect");
     Context::new(
         clock,
         Arc::new(CountedEntropy::default()),

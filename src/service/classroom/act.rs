@@ -113,6 +113,7 @@ fn steps(command: &Command<'_>) -> usize {
         | Command::Alive(_)
         | Command::Answer { .. }
         | Command::AskNow { .. }
+        | Command::DatabaseReturned { .. }
         | Command::Recover => 1,
     }
 }
@@ -167,6 +168,7 @@ async fn around(
         | Command::Alive(_)
         | Command::Answer { .. }
         | Command::AskNow { .. }
+        | Command::DatabaseReturned { .. }
         | Command::Recover => Vec::new(),
     };
     let (elsewhere, earned_today_s) = store::attendance::earned_before(db, attendance).await?;
@@ -229,7 +231,7 @@ async fn save(
         .collect();
     if !recorded.is_empty() {
         let stream = ledger::open(context, db, LESSON_STREAM_KIND, attendance.lesson().0).await?;
-        ledger::append(context, db, stream, &recorded).await?;
+        ledger::append_at(context, db, stream, now, &recorded).await?;
     }
     Ok(statement)
 }
@@ -383,7 +385,7 @@ pub(super) async fn act_on_lesson(
     store::lesson::update(&mut transaction, &lesson).await?;
     store::attendance::wake_all(&mut transaction, id, now).await?;
     announce_lesson(context, &mut transaction, id).await?;
-    record(context, &mut transaction, id, by, facts).await?;
+    record(context, &mut transaction, id, by, now, facts).await?;
     outbox::commit(context, transaction).await?;
     Ok(lesson)
 }
@@ -405,12 +407,13 @@ pub(super) async fn announce_lesson(
     outbox::announce(context, db, &told?).await
 }
 
-/// Writes facts of a lesson to its stream; call it last.
+/// Writes facts of a lesson, which happened at `at`, to its stream; call it last.
 pub(super) async fn record(
     context: &Context,
     db: &mut Connection,
     id: LessonId,
     by: Option<AccountId>,
+    at: DateTime<Utc>,
     facts: Vec<LessonFact>,
 ) -> Result<(), Error> {
     let recorded: Vec<RecordedLessonFact> = facts
@@ -418,7 +421,7 @@ pub(super) async fn record(
         .map(|fact| RecordedLessonFact { by, fact })
         .collect();
     let stream = ledger::open(context, db, LESSON_STREAM_KIND, id.0).await?;
-    ledger::append(context, db, stream, &recorded).await
+    ledger::append_at(context, db, stream, at, &recorded).await
 }
 
 /// No such lesson, or none that the actor may know of.

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::act::act;
+use super::present;
 use super::view::{AttendanceSummary, AttendanceView, PromptView};
 use crate::domain::actor::Actor;
 use crate::domain::classroom::attendance::{Attendance, AttendanceFact, Command};
@@ -49,14 +50,14 @@ pub struct Answered {
 }
 
 /// Takes in a heartbeat of the learner's own. Refuses with `attendance.not_found`,
-/// `attendance.closed` or `attendance.device_replaced`.
+/// `attendance.closed`, `attendance.device_replaced` or `lesson.catching_up`.
 pub async fn heartbeat(
     context: &Context,
     actor: &Actor,
     id: AttendanceId,
     heartbeat: &Heartbeat,
 ) -> Result<Heard, Error> {
-    let now = context.now();
+    let now = present(context)?;
     let mut db = context.store.reader().await?;
     let stored = store::attendance::find(&mut db, id).await?;
     let stored = stored.filter(|stored| stored.attendance.account() == actor.account);
@@ -90,7 +91,8 @@ fn unheard(attendance: &Attendance) -> Refusal {
 }
 
 /// Answers a check. Late answers are kept as late and tell how the check ended.
-/// Refuses with `check.unknown`, `check.answered`, `check.nonce`, `answer.kind`, `answer.keys`.
+/// Refuses with `check.unknown`, `check.answered`, `check.nonce`, `answer.kind`, `answer.keys` or
+/// `lesson.catching_up`.
 pub async fn answer(
     context: &Context,
     actor: &Actor,
@@ -98,7 +100,7 @@ pub async fn answer(
     nonce: &str,
     answer: &Answer,
 ) -> Result<Answered, Error> {
-    let now = context.now();
+    let now = present(context)?;
     let mut db = context.store.reader().await?;
     let (id, question) = store::attendance::of_check(&mut db, check)
         .await?

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::act::{act, act_on_lesson, board_row};
 use crate::domain::classroom::attendance::Command;
 use crate::domain::classroom::lesson::LessonCommand;
+use crate::domain::id::{AttendanceId, LessonId};
 use crate::service::{Context, Error, outbox};
 use crate::store;
 
@@ -77,26 +78,53 @@ async fn send_board(context: &Context, now: DateTime<Utc>) -> Result<(), Error> 
     outbox::commit(context, transaction).await
 }
 
+/// Once after the database was away since `since`, when everything seen meanwhile is taken in:
+/// answers could not be, so open prompts end as interrupted, and running lessons keep the outage
+/// as a fact. Returns how many prompts.
+pub async fn caught_up(context: &Context, since: DateTime<Utc>) -> Result<usize, Error> {
+    let now = context.now();
+    let mut interrupted = 0;
+    for lesson in unfinished_lessons(context).await? {
+        act_on_lesson(
+            context,
+            lesson,
+            None,
+            now,
+            &LessonCommand::DatabaseReturned { since },
+        )
+        .await?;
+        for id in unfinished(context, lesson).await? {
+            let acted = act(context, id, now, &Command::DatabaseReturned { since }).await?;
+            interrupted += usize::from(acted.is_some_and(|acted| !acted.facts.is_empty()));
+        }
+    }
+    Ok(interrupted)
+}
+
 /// Once at start, before rooms open: closes runs of life at their last sign, ends open checks as
 /// interrupted, and makes running lessons wait for their teachers. Returns how many attendances.
 pub async fn recover(context: &Context) -> Result<usize, Error> {
     let now = context.now();
-    let mut db = context.store.reader().await?;
-    let lessons = store::lesson::running(&mut db).await?;
-    let ended = store::lesson::ended_unfinished(&mut db).await?;
-    drop(db);
     let mut count = 0;
-    for lesson in lessons.iter().chain(&ended) {
-        let mut db = context.store.reader().await?;
-        let unfinished = store::attendance::unfinished(&mut db, *lesson).await?;
-        drop(db);
-        for id in &unfinished {
-            act(context, *id, now, &Command::Recover).await?;
+    for lesson in unfinished_lessons(context).await? {
+        for id in unfinished(context, lesson).await? {
+            act(context, id, now, &Command::Recover).await?;
+            count += 1;
         }
-        count += unfinished.len();
-    }
-    for lesson in lessons {
         act_on_lesson(context, lesson, None, now, &LessonCommand::TeacherLost).await?;
     }
     Ok(count)
+}
+
+/// Lessons that run, and those that ended with attendances still open.
+async fn unfinished_lessons(context: &Context) -> Result<Vec<LessonId>, Error> {
+    let mut db = context.store.reader().await?;
+    let mut lessons = store::lesson::running(&mut db).await?;
+    lessons.extend(store::lesson::ended_unfinished(&mut db).await?);
+    Ok(lessons)
+}
+
+async fn unfinished(context: &Context, lesson: LessonId) -> Result<Vec<AttendanceId>, Error> {
+    let mut db = context.store.reader().await?;
+    store::attendance::unfinished(&mut db, lesson).await
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::act::{act, act_on_lesson, announce_lesson, lesson_not_found, record};
+use super::present;
 use super::view::{BoardRow, BoardView, LessonView};
 use crate::domain::actor::Actor;
 use crate::domain::announcement::{Announcement, Topic};
@@ -142,7 +143,7 @@ pub(super) async fn plan(
     announce_lesson(context, db, id).await?;
     let removed = Vec::new();
     let facts = vec![first, LessonFact::LearnersSet { added, removed }];
-    record(context, db, id, by, facts).await?;
+    record(context, db, id, by, now, facts).await?;
     Ok(id)
 }
 
@@ -195,7 +196,14 @@ async fn command(
     command: LessonCommand,
 ) -> Result<LessonView, Error> {
     run_by(context, actor, id).await?;
-    act_on_lesson(context, id, Some(actor.account), context.now(), &command).await?;
+    act_on_lesson(
+        context,
+        id,
+        Some(actor.account),
+        present(context)?,
+        &command,
+    )
+    .await?;
     get(context, actor, id).await
 }
 
@@ -251,6 +259,7 @@ pub async fn set_learners(
         &mut transaction,
         id,
         Some(actor.account),
+        context.now(),
         vec![set],
     )
     .await?;
@@ -324,7 +333,7 @@ async fn ask(
     };
     let mut asked = 0;
     for (attendance, _) in attendances {
-        match act(context, attendance, context.now(), &command).await {
+        match act(context, attendance, present(context)?, &command).await {
             Ok(acted) => asked += usize::from(acted.is_some()),
             Err(Error::Refused(_)) => {}
             Err(failed) => return Err(failed),

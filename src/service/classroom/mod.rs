@@ -1,6 +1,6 @@
 //! The cloud classroom in use: lessons, who attends them, checks, and what the board shows.
 //!
-//! What comes in: staff and learners by HTTP, the room's own facts ([`on_room_fact`]), and time
+//! What comes in: staff and learners by HTTP, what the room sees ([`take_in`]), and time
 //! ([`run_due`], from the shell's deadline loop). What goes out: the ledger stream of each lesson,
 //! and announcements.
 
@@ -14,23 +14,29 @@ mod presence;
 mod proof;
 mod questions;
 mod seats;
+mod sighting;
 pub mod view;
 
 pub use crate::store::lesson::Scope;
 pub use attendances::{Answered, Heard, Heartbeat, answer, attendance, heartbeat, mine};
 pub use closing::{close_rooms, put_out};
-pub use deadlines::{recover, run_due};
+pub use deadlines::{caught_up, recover, run_due};
 pub use demo::seed_demo;
 pub use lessons::{
     Calendar, LEARNERS_MAX, LessonTopics, NewLesson, PlanChange, board, cancel, change, check_now,
     create, end, get, learners, list, pause, question_now, resume, run_by, set_learners, start,
 };
-pub use presence::on_room_fact;
+pub use presence::take_in;
 pub use proof::{Disproved, verify_draws};
 pub use questions::{NewQuestion, add_question, list_questions};
 pub use seats::{LessonRules, Seat, SeatRole, floor, join, seat_of, ticket};
+pub use sighting::{Leaving, Present, Seen, Sighting};
+
+use chrono::{DateTime, Utc};
 
 use crate::domain::id::LessonId;
+use crate::domain::refusal::{Refusal, RefusalKind};
+use crate::service::Context;
 
 /// Kind of the ledger streams that tell about lessons; the subject is the lesson.
 pub const LESSON_STREAM_KIND: &str = "lesson";
@@ -43,4 +49,18 @@ pub fn room_name(lesson: LessonId) -> String {
 /// The lesson of a media room, if it has one.
 pub fn lesson_of_room(room: &str) -> Option<LessonId> {
     room.strip_prefix("lesson-")?.parse().ok()
+}
+
+/// The present, for a decision. A decision must know of everything that was seen before it, so
+/// while sightings wait there is none: refuses with `lesson.catching_up`.
+fn present(context: &Context) -> Result<DateTime<Utc>, Refusal> {
+    if context.behind.is_set() {
+        return Err(Refusal::new(
+            RefusalKind::Unavailable,
+            "lesson.catching_up",
+            "服务器正在补记课堂情况，请稍后再试。",
+            "The server is still writing down what happened in class. Try again soon.",
+        ));
+    }
+    Ok(context.now())
 }

@@ -5,137 +5,82 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::act::{act, act_on_lesson};
-use super::lesson_of_room;
+use super::sighting::{Leaving, Present, Seen, Sighting};
 use crate::domain::classroom::attendance::Command;
 use crate::domain::classroom::lesson::{Lesson, LessonCommand};
 use crate::domain::classroom::span::Span;
-use crate::domain::fact::stored_time;
 use crate::domain::id::{AccountId, LessonId, ParticipantId};
-use crate::media::room::{Presence, RoomFact};
-use crate::media::signal::LeaveReason;
 use crate::service::{Context, Error};
-use crate::store::attendance::Seen;
-use crate::store::{self};
+use crate::store;
+use crate::store::attendance::Window;
 
-/// Time between two [`RoomFact::Presence`] of a room, seconds: what one of them vouches for.
+/// Time between two presences of a room, seconds: what one of them vouches for.
 const PRESENCE_SECONDS: i64 = 5;
 
-/// Takes in a fact of a media room; rooms without a lesson and identities that are no accounts
-/// are none of ours. Facts of one room come in order.
-pub async fn on_room_fact(context: &Context, room: &str, fact: &RoomFact) -> Result<(), Error> {
-    let Some(lesson) = lesson_of_room(room) else {
-        return Ok(());
-    };
-    match fact {
-        RoomFact::Connected {
-            participant,
-            identity,
-            at,
-            ..
-        } => connected(context, lesson, identity, *participant, stored_time(*at)).await,
-        RoomFact::Left {
-            participant,
-            identity,
-            at,
-            reason,
-        } => {
-            left(
-                context,
-                lesson,
-                identity,
-                (*participant, *reason),
-                stored_time(*at),
-            )
-            .await
-        }
-        RoomFact::Presence { at, present } => {
-            presence(context, lesson, stored_time(*at), present).await
-        }
-        RoomFact::Opened(_)
-        | RoomFact::Closed { .. }
-        | RoomFact::Joined { .. }
-        | RoomFact::Entered(_)
-        | RoomFact::Departed(_)
-        | RoomFact::TrackPublished { .. }
-        | RoomFact::TrackUnpublished { .. }
-        | RoomFact::TrackStarted { .. }
-        | RoomFact::TrackStopped { .. }
-        | RoomFact::Emptied { .. } => Ok(()),
-    }
-}
-
-async fn connected(
+/// Takes in what a room saw, at the time at which it saw it. Sightings of one room come in order;
+/// the same one taken in twice running changes nothing the second time.
+///
+/// `heard_until` is until when browsers could say how they are: the time of the sighting, or, for
+/// one that had to wait, the time at which the database went away. What they said last before it
+/// stands for the time after it.
+pub async fn take_in(
     context: &Context,
-    lesson: LessonId,
-    identity: &str,
-    stay: ParticipantId,
-    at: DateTime<Utc>,
+    sighting: &Sighting,
+    heard_until: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let (Some(lesson), Ok(account)) = (find(context, lesson).await?, identity.parse()) else {
+    let (id, at) = (sighting.lesson, sighting.at);
+    let Some(lesson) = find(context, id).await? else {
         return Ok(());
     };
-    if account == lesson.teacher() {
-        return teacher(context, &lesson, true, at).await;
+    match &sighting.seen {
+        Seen::Connected { account, stay } => {
+            if *account == lesson.teacher() {
+                return teacher(context, &lesson, true, at).await;
+            }
+            link(context, id, *account, &Command::LinkUp { stay: *stay }, at).await
+        }
+        Seen::Left { account, stay, how } => {
+            left(context, &lesson, *account, (*stay, *how), at).await
+        }
+        Seen::Present { present } => {
+            let window = Window { at, heard_until };
+            presence(context, &lesson, window, present).await
+        }
     }
-    link(context, lesson.id(), account, &Command::LinkUp { stay }, at).await
 }
 
 async fn left(
     context: &Context,
-    lesson: LessonId,
-    identity: &str,
-    (stay, reason): (ParticipantId, LeaveReason),
+    lesson: &Lesson,
+    account: AccountId,
+    (stay, how): (ParticipantId, Leaving),
     at: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let (Some(lesson), Ok(account)) = (find(context, lesson).await?, identity.parse()) else {
-        return Ok(());
-    };
     if account == lesson.teacher() {
         // Whoever joined again is already there.
-        let gone = reason != LeaveReason::DuplicateIdentity;
-        return if gone {
-            teacher(context, &lesson, false, at).await
-        } else {
-            Ok(())
+        return match how {
+            Leaving::Replaced => Ok(()),
+            Leaving::Left | Leaving::Lost => teacher(context, lesson, false, at).await,
         };
     }
-    let left = match reason {
-        LeaveReason::ClientInitiated | LeaveReason::Removed => true,
-        LeaveReason::DuplicateIdentity
-        | LeaveReason::RoomClosed
-        | LeaveReason::ServerShutdown
-        | LeaveReason::StateMismatch
-        | LeaveReason::ConnectionLost
-        | LeaveReason::Misbehaved => false,
-    };
     let command = Command::LinkDown {
         stay: Some(stay),
-        left,
+        left: how == Leaving::Left,
     };
     link(context, lesson.id(), account, &command, at).await
 }
 
 async fn presence(
     context: &Context,
-    id: LessonId,
-    at: DateTime<Utc>,
-    present: &[Presence],
+    lesson: &Lesson,
+    window: Window,
+    present: &[Present],
 ) -> Result<(), Error> {
-    let Some(lesson) = find(context, id).await? else {
-        return Ok(());
-    };
-    let connected: BTreeMap<AccountId, &Presence> = present
-        .iter()
-        .filter(|one| one.connected)
-        .filter_map(|one| Some((one.identity.parse().ok()?, one)))
-        .collect();
-    teacher(
-        context,
-        &lesson,
-        connected.contains_key(&lesson.teacher()),
-        at,
-    )
-    .await?;
+    let (id, at) = (lesson.id(), window.at);
+    let connected: BTreeMap<AccountId, &Present> =
+        present.iter().map(|one| (one.account, one)).collect();
+    let teaches = connected.contains_key(&lesson.teacher());
+    teacher(context, lesson, teaches, at).await?;
     if !lesson.is_running() {
         return Ok(());
     }
@@ -156,39 +101,30 @@ async fn presence(
         .iter()
         .filter(|(account, _)| !linked.contains(account))
     {
-        let command = Command::LinkUp {
-            stay: one.participant,
-        };
+        let command = Command::LinkUp { stay: one.stay };
         link(context, id, *account, &command, at).await?;
     }
-    let seen: Vec<Seen> = connected
-        .iter()
-        .filter(|(_, one)| is_served(one))
-        .map(|(account, one)| Seen {
-            account: *account,
-            round_trip_ms: one.round_trip.map_or(0, |time| {
-                u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
-            }),
+    let served = connected.into_values().filter(|one| one.served);
+    let seen: Vec<store::attendance::Seen> = served
+        .map(|one| store::attendance::Seen {
+            account: one.account,
+            round_trip_ms: one.round_trip_ms,
         })
         .collect();
-    alive(context, &lesson, at, &seen).await
-}
-
-/// Media reaches the learner, or there is none to be sent.
-fn is_served(one: &Presence) -> bool {
-    one.delivered_packets > 0 || one.sent_packets == 0
+    alive(context, lesson, window, &seen).await
 }
 
 async fn alive(
     context: &Context,
     lesson: &Lesson,
-    at: DateTime<Utc>,
-    seen: &[Seen],
+    window: Window,
+    seen: &[store::attendance::Seen],
 ) -> Result<(), Error> {
-    let figures = lesson.policy().figures();
+    let (figures, at) = (lesson.policy().figures(), window.at);
     let mut transaction = context.store.begin().await?;
     let rest =
-        store::attendance::prolong_life(&mut transaction, lesson.id(), at, seen, figures).await?;
+        store::attendance::prolong_life(&mut transaction, lesson.id(), window, seen, figures)
+            .await?;
     transaction.commit().await?;
     let window = Span::new(at - TimeDelta::seconds(PRESENCE_SECONDS), at);
     for id in rest {

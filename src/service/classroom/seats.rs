@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 
 use super::act::{act, lesson_not_found, open};
 use super::lessons::seen_by;
-use super::{lesson_of_room, room_name};
+use super::{lesson_of_room, present, room_name};
 use crate::domain::actor::Actor;
 use crate::domain::classroom::attendance::Command;
 use crate::domain::classroom::lesson::{Lesson, LessonState};
@@ -74,13 +74,15 @@ pub struct Seat {
 
 /// Lets an actor in with a device: a learner's attendance opens, and a later device takes the
 /// place of an earlier one. Refuses with `lesson.not_found`, `lesson.not_live` (learners enter a
-/// running lesson, staff also one that is still to start) or `attendance.device`.
+/// running lesson, staff also one that is still to start), `lesson.catching_up` or
+/// `attendance.device`.
 pub async fn join(
     context: &Context,
     actor: &Actor,
     lesson: LessonId,
     device: &str,
 ) -> Result<Seat, Error> {
+    let now = present(context)?;
     let mut transaction = context.store.begin().await?;
     let listed = seen_by(&mut transaction, actor, lesson).await?;
     let lesson = store::lesson::lock(&mut transaction, lesson).await?;
@@ -97,7 +99,7 @@ pub async fn join(
             None => open(context, &mut transaction, &lesson, actor.account).await?,
         };
         transaction.commit().await?;
-        act(context, id, context.now(), &Command::Enter { device }).await?;
+        act(context, id, now, &Command::Enter { device }).await?;
         seat.attendance = Some(id);
     }
     Ok(seat)

@@ -14,10 +14,12 @@ use mingtang::domain::id::{
 use mingtang::media::room::{Presence, RoomFact};
 use mingtang::media::signal::LeaveReason;
 use mingtang::service::classroom::view::{BoardRow, PromptView};
-use mingtang::service::classroom::{self, Answered, Heartbeat, NewLesson};
+use mingtang::service::classroom::{self, Answered, Heartbeat, NewLesson, Sighting};
 use mingtang::service::demo::{self, Demo};
 use mingtang::service::{Context, Error};
+use mingtang::shell::classroom::Attendant;
 use mingtang::store;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::support::World;
@@ -37,13 +39,19 @@ pub struct Class {
     /// Learners who answer every prompt within five seconds.
     pub attentive: Vec<AccountId>,
     pub attendances: BTreeMap<AccountId, AttendanceId>,
+    /// Who takes in what the room sees, when it is not done at once.
+    pub attendant: Option<Attendant>,
     stays: u128,
 }
 
 impl Class {
     /// A lesson that is live, with its teacher and all learners in the room.
     pub async fn live() -> Self {
-        let mut class = Self::planned().await;
+        Self::live_in(World::new().await).await
+    }
+
+    pub async fn live_in(world: World) -> Self {
+        let mut class = Self::planned_in(world).await;
         classroom::start(&class.context, &class.teacher, class.lesson)
             .await
             .unwrap();
@@ -56,7 +64,10 @@ impl Class {
     }
 
     pub async fn planned() -> Self {
-        let world = World::new().await;
+        Self::planned_in(World::new().await).await
+    }
+
+    async fn planned_in(world: World) -> Self {
         let context = world.context.clone();
         let demo = demo::seed(&context, "a long demo password").await.unwrap();
         let officer = actor(&context, demo.officer).await;
@@ -92,6 +103,7 @@ impl Class {
             hidden: Vec::new(),
             attentive: Vec::new(),
             attendances: BTreeMap::new(),
+            attendant: None,
             stays: 0,
         }
     }
@@ -133,9 +145,16 @@ impl Class {
 
     async fn tell(&self, fact: RoomFact) {
         let room = classroom::room_name(self.lesson);
-        classroom::on_room_fact(&self.context, &room, &fact)
-            .await
-            .unwrap();
+        match &self.attendant {
+            None => take_in(&self.context, &room, &fact).await,
+            Some(attendant) => {
+                // With the one fact the queue ends, and so does its reader.
+                let (sender, facts) = mpsc::channel(1);
+                sender.try_send((room, fact)).unwrap();
+                drop(sender);
+                attendant.clone().attend(facts).await;
+            }
+        }
     }
 
     /// Lets time pass in steps of five seconds.
@@ -261,6 +280,15 @@ impl Class {
             .into_iter()
             .find(|row| row.account_id == account)
             .unwrap()
+    }
+}
+
+/// Takes in what a room told, at once.
+pub async fn take_in(context: &Context, room: &str, fact: &RoomFact) {
+    if let Some(sighting) = Sighting::of(room, fact) {
+        classroom::take_in(context, &sighting, sighting.at)
+            .await
+            .unwrap();
     }
 }
 

@@ -2,5 +2,6 @@
 
 mod class;
 mod evidence;
+mod outage;
 mod room;
 mod rules;

@@ -14,7 +14,7 @@ use mingtang::service::classroom;
 use mingtang::shell::rooms::{CommandSink, RoomGround, open};
 use tokio::sync::mpsc;
 
-use super::class::Class;
+use super::class::{Class, take_in};
 
 /// Media threads that are nobody's concern here.
 struct NoMedia;
@@ -62,9 +62,7 @@ impl Hall {
     /// Lets the class take in what the room told, and looks for rooms to close.
     async fn look(&mut self, class: &Class) {
         while let Ok((room, fact)) = self.facts.try_recv() {
-            classroom::on_room_fact(&class.context, &room, &fact)
-                .await
-                .unwrap();
+            take_in(&class.context, &room, &fact).await;
         }
         classroom::run_due(&class.context).await.unwrap();
         classroom::close_rooms(&class.context, &self.rooms)

@@ -58,6 +58,11 @@ pub enum Command<'a> {
     },
     /// A deadline may be reached: does one step.
     Due,
+    /// The database was away, so that answers could not be taken.
+    DatabaseReturned {
+        /// Since when.
+        since: DateTime<Utc>,
+    },
     /// The server starts after it was away.
     Recover,
 }
@@ -112,6 +117,7 @@ impl Attendance {
             }
             Command::AskNow { by, question } => self.ask_now(*by, *question, context),
             Command::Due => Ok(self.due(context)),
+            Command::DatabaseReturned { since } => Ok(self.database_returned(*since, now)),
             Command::Recover => Ok(self.recover(now)),
         }
     }
@@ -152,7 +158,11 @@ impl Attendance {
             (Phase::Closed { .. }, _) => Vec::new(),
             (_, Link::Up { stay: present, .. }) if present == stay => Vec::new(),
             (Phase::Open | Phase::Closing { .. }, _) => {
-                vec![AttendanceFact::LinkUp { stay, at: now }]
+                // Whoever comes back after the hold was away for long, noted by now or not.
+                let overdue = self.absence_deadline().filter(|at| *at <= now);
+                let mut facts = overdue.map_or_else(Vec::new, |at| self.note_absence(at));
+                facts.push(AttendanceFact::LinkUp { stay, at: now });
+                facts
             }
         }
     }
@@ -520,6 +530,12 @@ impl Attendance {
             answered_at: None,
             ended: None,
         }))
+    }
+
+    // A prompt that closed before is judged as ever.
+    fn database_returned(&self, since: DateTime<Utc>, now: DateTime<Utc>) -> Vec<AttendanceFact> {
+        let check = self.open_check().filter(|check| check.closes_at() > since);
+        check.map_or_else(Vec::new, |check| self.end(check, Outcome::Interrupted, now))
     }
 
     fn recover(&self, now: DateTime<Utc>) -> Vec<AttendanceFact> {

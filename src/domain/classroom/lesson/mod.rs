@@ -95,6 +95,11 @@ pub enum LessonCommand {
     TeacherSeen,
     /// The server sees it no longer.
     TeacherLost,
+    /// The database was away and everything that the room saw meanwhile is taken in.
+    DatabaseReturned {
+        /// Since when it was away.
+        since: DateTime<Utc>,
+    },
     /// The deadline is reached.
     Due,
 }
@@ -163,6 +168,13 @@ pub enum LessonFact {
     /// The teacher is gone.
     TeacherWent {
         /// When.
+        at: DateTime<Utc>,
+    },
+    /// What the room saw since then was stored later, and nothing was asked or answered.
+    DatabaseReturned {
+        /// Since when.
+        since: DateTime<Utc>,
+        /// Until when.
         at: DateTime<Utc>,
     },
     /// Over.
@@ -298,6 +310,13 @@ impl Lesson {
             }
             LessonCommand::TeacherSeen => Ok(self.teacher_seen(now)),
             LessonCommand::TeacherLost => Ok(self.teacher_lost(now)),
+            LessonCommand::DatabaseReturned { since } => {
+                let (since, at) = (*since, now);
+                let told = self
+                    .is_running()
+                    .then_some(LessonFact::DatabaseReturned { since, at });
+                Ok(told.into_iter().collect())
+            }
             LessonCommand::Due => match self.next_deadline() {
                 Some(deadline) if deadline <= now => Ok(self.end(deadline)),
                 Some(_) | None => Ok(Vec::new()),
@@ -308,7 +327,9 @@ impl Lesson {
     /// Takes a fact in. A first fact changes nothing here: see [`Lesson::from_first`].
     pub fn apply(&mut self, fact: &LessonFact) {
         match fact {
-            LessonFact::LessonScheduled { .. } | LessonFact::LearnersSet { .. } => {}
+            LessonFact::LessonScheduled { .. }
+            | LessonFact::LearnersSet { .. }
+            | LessonFact::DatabaseReturned { .. } => {}
             LessonFact::LessonChanged { plan } => self.plan = plan.clone(),
             LessonFact::LessonStarted { at } => self.state = LessonState::Live { started_at: *at },
             LessonFact::BreakBegan { at, cause } => {

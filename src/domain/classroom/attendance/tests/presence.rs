@@ -218,3 +218,43 @@ fn an_empty_bank_leaves_presence_checks() {
     );
     assert!(play.attendance.checks().len() >= 3);
 }
+
+#[test]
+fn whoever_comes_back_after_the_hold_was_away_for_long_even_if_nobody_looked_meanwhile() {
+    let mut play = Play::standard(60);
+    play.run_until_prompt();
+    play.run(100);
+    play.act(&Command::LinkDown {
+        stay: Some(stay(1)),
+        left: false,
+    })
+    .unwrap();
+    let gone = play.now;
+    let hold = TimeDelta::seconds(play.attendance.policy().figures().absence_hold_s.into());
+    // The database is away: no deadline is looked at, and the return is taken in later.
+    play.now = gone + hold;
+    let facts = play.act(&Command::LinkUp { stay: stay(2) }).unwrap();
+    let noted = AttendanceFact::LongAbsence {
+        since: gone,
+        during_check: false,
+        at: gone + hold,
+    };
+    assert_eq!(facts.first(), Some(&noted), "{facts:?}");
+    assert!(matches!(facts.last(), Some(AttendanceFact::LinkUp { .. })));
+}
+
+#[test]
+fn an_outage_interrupts_the_prompt_that_it_kept_from_being_answered_and_no_other() {
+    let mut play = Play::standard(60);
+    play.answers_after_s = None;
+    let check = play.run_until_prompt();
+    let returned = |since| Command::DatabaseReturned { since };
+    play.now = check.closes_at() + TimeDelta::seconds(5);
+    let judged_as_ever = play.act(&returned(check.closes_at())).unwrap();
+    assert_eq!(judged_as_ever, Vec::new());
+    play.act(&returned(check.asked_at)).unwrap();
+    assert_eq!(play.outcomes(), vec![Outcome::Interrupted]);
+    assert_eq!(play.act(&returned(check.asked_at)).unwrap(), Vec::new());
+    play.answers_after_s = Some(5);
+    assert_eq!(play.run_until_prompt().cause, Cause::Return);
+}
