@@ -172,6 +172,8 @@ pub enum CloseReason {
     HandshakeFailed,
     /// The client does not read its reliable data.
     DataOverflow,
+    /// A fault of ours while the client was being served.
+    Broken,
 }
 
 /// Level of one audio source over a window of 400 ms.

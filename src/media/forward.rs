@@ -199,6 +199,26 @@ impl Forwarding {
         }
     }
 
+    /// The transport of a leg.
+    pub fn subscriber(&self, leg: LegId) -> Option<usize> {
+        let place = self.by_leg.get(&leg)?;
+        let source = self.sources.get(place.source)?;
+        source.legs.get(place.leg).map(Leg::transport)
+    }
+
+    /// The transport whose retransmission, or whose source, [`Self::fill`] is about; `None` while
+    /// it is about the pace of many, or about nothing.
+    pub fn at_hand(&self) -> Option<usize> {
+        if let Some((leg, _)) = self.resends.front() {
+            return self.subscriber(*leg);
+        }
+        if self.pacing.is_due() {
+            return None;
+        }
+        let source = self.sources.get(*self.dirty.first()?)?;
+        Some(source.publisher)
+    }
+
     /// Writes and seals what waits, until the batch is full: true when more waits.
     pub fn fill(&mut self, now: Instant, batch: &mut SendBatch) -> bool {
         while let Some(&(leg, number)) = self.resends.front() {

@@ -36,6 +36,13 @@ impl Outbox {
         }
     }
 
+    /// Drops what a write that never ended left behind.
+    pub fn mend(&mut self) {
+        let waiting = self.waiting.iter().skip(self.sent);
+        let whole = self.sent_bytes + waiting.map(|(_, len)| len).sum::<usize>();
+        self.bytes.truncate(whole);
+    }
+
     /// Something waits.
     pub fn is_waiting(&self) -> bool {
         self.sent < self.waiting.len()

@@ -1,6 +1,8 @@
 //! The media thread: a socket, TCP connections and a shard, woken by datagrams, orders and
 //! deadlines.
 
+mod keeper;
+
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 
+use self::keeper::Keeper;
 use super::door::{Door, door};
 use super::streams::Streams;
 use super::udp::{BatchSocket, RECEIVE_MAX, bind};
@@ -19,7 +22,7 @@ use crate::hub::media::{MediaReceiver, MediaSender, media_queue};
 use crate::media::batch::SendBatch;
 use crate::media::command::{Event, Fingerprint};
 use crate::media::remote::Remote;
-use crate::media::shard::{Shard, ShardConfig, ShardLimits};
+use crate::media::shard::{ShardConfig, ShardLimits};
 use crate::media::transport::Identity;
 
 /// Events that wait for whoever reads them.
@@ -64,7 +67,7 @@ pub struct MediaHandle {
 /// [`EVENTS_MAX`] and data messages when as many more are held back as fit; news of transports,
 /// encodings and channels is never dropped, and is bounded because every transport has few.
 pub struct MediaThread {
-    shard: Shard,
+    shard: Keeper,
     socket: Option<BatchSocket>,
     streams: Streams,
     batch: SendBatch,
@@ -115,7 +118,7 @@ impl MediaThread {
                 return;
             };
             let thread = Self {
-                shard: Shard::new(shard),
+                shard: Keeper::new(shard),
                 socket,
                 streams,
                 batch: SendBatch::default(),
@@ -149,7 +152,7 @@ impl MediaThread {
             busy = self.turn(Instant::now());
         }
         let now = Instant::now();
-        self.shard.close(now);
+        self.shard.run(now, |shard| shard.close(now));
         self.send(now);
         self.hand_out();
     }
@@ -161,12 +164,16 @@ impl MediaThread {
         while orders < COMMANDS_PER_TURN
             && let Some(command) = self.commands.try_next()
         {
-            self.shard.handle_command(now, command);
+            self.shard
+                .run(now, |shard| shard.handle_command(now, command));
             orders += 1;
         }
         let many = self.receive(now);
-        let ready = self.streams.receive(now, &mut self.shard);
-        self.shard.handle_timeout(now);
+        let Self { shard, streams, .. } = self;
+        let ready = shard.run(now, |shard| streams.receive(now, shard));
+        // After a panic the rest is still to be read.
+        let ready = ready.unwrap_or(true);
+        shard.run(now, |shard| shard.handle_timeout(now));
         self.send(now);
         self.hand_out();
         orders == COMMANDS_PER_TURN || many || ready
@@ -180,20 +187,31 @@ impl MediaThread {
         let datagrams = socket.receive();
         for place in 0..datagrams {
             if let Some((from, datagram)) = socket.datagram(place) {
-                self.shard.handle_datagram(now, Remote::Udp(from), datagram);
+                let from = Remote::Udp(from);
+                self.shard
+                    .run(now, |shard| shard.handle_datagram(now, from, datagram));
             }
         }
         datagrams == RECEIVE_MAX
     }
 
     fn send(&mut self, now: Instant) {
+        let Self {
+            shard,
+            socket,
+            streams,
+            batch,
+            ..
+        } = self;
         let mut more = true;
         while more {
-            more = self.shard.fill(now, &mut self.batch);
-            self.streams.send(now, &self.batch);
-            match &mut self.socket {
-                Some(socket) => socket.send(&mut self.batch),
-                None => self.batch.clear(),
+            // After a panic there is one client less, so this comes to an end.
+            let filled = shard.run(now, |shard| shard.fill(now, batch));
+            more = filled.unwrap_or(true);
+            streams.send(now, batch);
+            match socket {
+                Some(socket) => socket.send(batch),
+                None => batch.clear(),
             }
         }
     }
@@ -262,7 +280,7 @@ impl MediaHandle {
         self.local_addr
     }
 
-    /// Whether the thread still carries media; it ends early only by a panic.
+    /// Whether the thread still carries media.
     pub fn is_running(&self) -> bool {
         self.life.strong_count() > 0
     }

@@ -20,6 +20,7 @@ mod media;
 mod outbox;
 mod people;
 mod postgres;
+mod rooms;
 mod routes;
 mod server;
 mod server_api;

@@ -30,6 +30,11 @@ impl Pacing {
             self.at.get_or_insert(now + PAUSE);
         }
     }
+
+    /// The next [`Forwarding::fill`] looks at all of them.
+    pub(super) fn is_due(&self) -> bool {
+        self.is_due
+    }
 }
 
 /// How far a leg came.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::mishap::AtHand;
 use super::{Shard, add_counts};
 use crate::media::command::{AudioLevel, Event, MediaKind, TransportReport};
 use crate::media::outbox::Outbox;
@@ -48,6 +49,7 @@ impl Shard {
             let Some(peer) = self.peers.get_mut(place) else {
                 continue;
             };
+            self.at_hand = AtHand::Client(place);
             if peer.deadline.is_some_and(|at| at <= now) {
                 peer.transport.handle_timeout(now);
                 self.after_transport(now, place);
@@ -60,6 +62,7 @@ impl Shard {
             self.summarize(now, place);
         }
         self.ask_publishers(now);
+        self.at_hand = AtHand::Everybody;
         self.close_levels(now);
     }
 
@@ -278,10 +281,12 @@ impl Shard {
             outbox,
             scratch,
             numbers,
+            at_hand,
             ..
         } = self;
         let mut next: Option<Instant> = None;
         for source in forwarding.sources_mut() {
+            *at_hand = AtHand::Client(source.publisher);
             source.refresh(now);
             let Some(peer) = peers.get_mut(source.publisher) else {
                 continue;

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::Shard;
+use super::mishap::AtHand;
 use crate::media::bandwidth::feedback::Feedback;
 use crate::media::command::{Event, MediaKind};
 use crate::media::peer::Peer;
@@ -21,6 +22,7 @@ impl Shard {
         let Some(&place) = self.by_ufrag.get(request.local_ufrag()) else {
             return;
         };
+        self.at_hand = AtHand::Client(place);
         let Some(peer) = self.peers.get_mut(place) else {
             return;
         };
@@ -40,6 +42,7 @@ impl Shard {
         if let Some(place) = place
             && let Some(peer) = self.peers.get_mut(place)
         {
+            self.at_hand = AtHand::Client(place);
             peer.transport.handle_dtls(now, from, packet);
             self.after_transport(now, place);
         }
@@ -49,6 +52,7 @@ impl Shard {
         let Some(&place) = self.by_address.get(&from) else {
             return;
         };
+        self.at_hand = AtHand::Client(place);
         let Some(peer) = self.peers.get_mut(place) else {
             return;
         };
@@ -57,6 +61,8 @@ impl Shard {
         };
         peer.transport.heard(now);
         let packet = &packet[..len];
+        #[cfg(test)]
+        self.trip(packet);
         if let Some(header) = Header::parse(packet) {
             self.take_rtp(now, place, &header, packet);
         }
@@ -118,6 +124,7 @@ impl Shard {
         let Some(&place) = self.by_address.get(&from) else {
             return;
         };
+        self.at_hand = AtHand::Client(place);
         let Some(peer) = self.peers.get_mut(place) else {
             return;
         };

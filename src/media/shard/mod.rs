@@ -5,6 +5,7 @@
 
 mod duties;
 mod inbound;
+pub(crate) mod mishap;
 
 #[cfg(test)]
 mod tests;
@@ -28,8 +29,11 @@ use super::transport::{Identity, Transport, TransportEvent};
 use super::twcc::ArrivalLog;
 use crate::domain::id::{LegId, SourceId, TransportId};
 use duties::{TICK, TICK_MIN};
+use mishap::AtHand;
+pub use mishap::Lost;
 
 /// What a shard is made with.
+#[derive(Clone)]
 pub struct ShardConfig {
     /// Our certificate.
     pub identity: Arc<Identity>,
@@ -77,6 +81,9 @@ pub struct Shard {
     levels_at: Instant,
     scratch: Vec<u8>,
     numbers: Vec<u64>,
+    at_hand: AtHand,
+    #[cfg(test)]
+    trips_when_filling: bool,
 }
 
 impl Shard {
@@ -99,11 +106,15 @@ impl Shard {
             levels_at: origin,
             scratch: Vec::new(),
             numbers: Vec::new(),
+            at_hand: AtHand::Nobody,
+            #[cfg(test)]
+            trips_when_filling: false,
         }
     }
 
     /// Carries an order out; one about an unknown id does nothing.
     pub fn handle_command(&mut self, now: Instant, command: Command) {
+        self.at_hand = self.concerned(&command);
         match command {
             Command::OpenTransport(config) => self.open_transport(now, config),
             Command::SetRemote {
@@ -149,6 +160,7 @@ impl Shard {
 
     /// Takes a datagram; its bytes are undefined afterwards.
     pub fn handle_datagram(&mut self, now: Instant, from: Remote, datagram: &mut [u8]) {
+        self.at_hand = AtHand::Nobody;
         match classify(datagram) {
             Some(Packet::Rtp(packet)) => self.handle_rtp(now, from, packet),
             Some(Packet::Rtcp(packet)) => self.handle_rtcp(now, from, packet),
@@ -176,6 +188,7 @@ impl Shard {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.at_hand = AtHand::Everybody;
         self.forwarding.handle_timeout(now);
         if self.tick_at.is_some_and(|at| at <= now) {
             self.tick_at = Some(now + TICK);
@@ -194,6 +207,9 @@ impl Shard {
 
     /// Seals what waits into a batch until it is full: true when more waits for the next batch.
     pub fn fill(&mut self, now: Instant, batch: &mut SendBatch) -> bool {
+        self.at_hand = AtHand::FanOut;
+        #[cfg(test)]
+        self.trip_when_filling();
         self.outbox.fill(batch) || self.forwarding.fill(now, batch)
     }
 
@@ -228,6 +244,7 @@ impl Shard {
         let transport = Transport::new(config, Arc::clone(&self.identity), now);
         let place = self.peers.insert(Peer::new(transport));
         self.by_transport.insert(id, place);
+        self.at_hand = AtHand::Client(place);
         self.after_transport(now, place);
     }
 

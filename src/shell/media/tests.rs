@@ -6,10 +6,11 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use super::*;
 use crate::domain::id::{LegId, SourceId, TransportId};
 use crate::media::command::{
-    Codec, CodecMapping, Command, EncodingConfig, ExtensionIds, IceCredentials, LegConfig,
-    MediaKind, SourceConfig, TransportConfig,
+    CloseReason, Codec, CodecMapping, Command, EncodingConfig, ExtensionIds, IceCredentials,
+    LegConfig, MediaKind, SourceConfig, TransportConfig,
 };
 use crate::media::framing::Unframer;
+use crate::media::shard::mishap::{TRIP, TRIP_ALL, TRIP_FAN_OUT};
 use crate::media::transport::tests::client::{Client, Habits};
 use crate::shell::connections::Connections;
 
@@ -111,9 +112,13 @@ impl Remote {
     }
 
     fn publish(&mut self, sequence: u16) {
-        let mut plain = vec![0; 13];
+        self.publish_bytes(sequence, &[sequence as u8]);
+    }
+
+    fn publish_bytes(&mut self, sequence: u16, payload: &[u8]) {
+        let mut plain = vec![0; 12];
         crate::media::rtp::write_header(&mut plain, false, 111, sequence, 0, 7);
-        plain[12] = sequence as u8;
+        plain.extend_from_slice(payload);
         let media = self.client.media.as_mut().unwrap();
         let sealed = media.outgoing.encrypt_rtp(&plain).unwrap();
         self.send(&sealed);
@@ -160,24 +165,98 @@ fn forward(media: &MediaHandle) {
     media.sender().send(Command::AddLeg(leg)).unwrap();
 }
 
-#[test]
-fn a_packet_crosses_the_thread_and_stopping_says_good_bye() {
-    let (media, mut events) = start();
-    let mut publisher = Remote::join(&media, 0);
-    let mut subscriber = Remote::join(&media, 1);
-    forward(&media);
+/// Clients whose media may flow, under transports of these numbers.
+fn connected<const N: usize>(
+    media: &MediaHandle,
+    events: &mut mpsc::Receiver<Event>,
+    numbers: [u64; N],
+) -> [Remote; N] {
+    let mut remotes = numbers.map(|number| Remote::join(media, number));
     let mut connected = 0;
-    while connected < 2 {
-        publisher.step();
-        subscriber.step();
+    while connected < N || remotes.iter().any(|remote| remote.client.media.is_none()) {
+        remotes.iter_mut().for_each(Remote::step);
         while let Ok(event) = events.try_recv() {
             connected += usize::from(matches!(event, Event::TransportConnected { .. }));
         }
     }
-    while publisher.client.media.is_none() || subscriber.client.media.is_none() {
+    remotes
+}
+
+/// Which transports the thread told to have broken.
+fn broken(events: &mut mpsc::Receiver<Event>) -> Vec<u64> {
+    let mut broken = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        if let Event::TransportClosed { transport, reason } = event {
+            assert_eq!(reason, CloseReason::Broken);
+            broken.push(transport.0);
+        }
+    }
+    broken
+}
+
+/// Publishes until something new arrives.
+fn still_forwards(publisher: &mut Remote, subscriber: &mut Remote, from: u16) {
+    subscriber.payloads.clear();
+    let mut sequence = from;
+    while subscriber.payloads.is_empty() {
+        publisher.publish(sequence);
+        sequence += 1;
         publisher.step();
         subscriber.step();
     }
+}
+
+#[test]
+fn a_panic_over_a_clients_packet_costs_that_client_and_nobody_else() {
+    let (media, mut events) = start();
+    let [mut publisher, mut subscriber, mut other] = connected(&media, &mut events, [0, 1, 2]);
+    forward(&media);
+    still_forwards(&mut publisher, &mut subscriber, 0);
+    other.publish_bytes(1, TRIP);
+    while !other.client.closed {
+        other.step();
+    }
+    assert_eq!(broken(&mut events), [2]);
+    still_forwards(&mut publisher, &mut subscriber, 1_000);
+    assert!(media.is_running());
+}
+
+#[test]
+fn a_panic_while_a_source_is_forwarded_costs_its_publisher() {
+    let (media, mut events) = start();
+    let [mut publisher, mut subscriber] = connected(&media, &mut events, [0, 1]);
+    forward(&media);
+    still_forwards(&mut publisher, &mut subscriber, 0);
+    publisher.publish_bytes(1_000, TRIP_FAN_OUT);
+    while !publisher.client.closed {
+        publisher.step();
+    }
+    assert_eq!(broken(&mut events), [0]);
+    assert!(!subscriber.client.closed && media.is_running());
+}
+
+#[test]
+fn after_a_panic_for_everybody_all_are_told_and_may_come_again_at_the_same_port() {
+    let (media, mut events) = start();
+    let [mut publisher, mut subscriber] = connected(&media, &mut events, [0, 1]);
+    forward(&media);
+    still_forwards(&mut publisher, &mut subscriber, 0);
+    publisher.publish_bytes(1_000, TRIP_ALL);
+    while !(publisher.client.closed && subscriber.client.closed) {
+        publisher.step();
+        subscriber.step();
+    }
+    assert_eq!(broken(&mut events), [0, 1]);
+    let [mut publisher, mut subscriber] = connected(&media, &mut events, [0, 1]);
+    forward(&media);
+    still_forwards(&mut publisher, &mut subscriber, 0);
+}
+
+#[test]
+fn a_packet_crosses_the_thread_and_stopping_says_good_bye() {
+    let (media, mut events) = start();
+    let [mut publisher, mut subscriber] = connected(&media, &mut events, [0, 1]);
+    forward(&media);
     let mut sequence = 0;
     while subscriber.payloads.len() < 20 {
         publisher.publish(sequence);
