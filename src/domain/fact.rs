@@ -5,8 +5,8 @@
 //! of the kind (u32) and the kind, length of the body (u32) and the body, previous hash (32).
 //! The previous hash of the first fact is the stream's genesis hash: SHA-256 over
 //! `"mingtang stream 1\n"`, stream id (16), subject (16), the kind of the stream.
-//! A checkpoint signs `"mingtang checkpoint 1\n"`, stream id (16), seq (u64), time (i64), hash (32)
-//! with Ed25519 (RFC 8032).
+//!
+//! Checkpoints ([`checkpoint`]) say from time to time where the streams stood.
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde::Serialize;
@@ -14,13 +14,12 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+pub mod checkpoint;
+
 use super::id::StreamId;
 
 /// A SHA-256 digest.
 pub type Hash = [u8; 32];
-
-/// Facts between two signed checkpoints of a stream.
-pub const CHECKPOINT_INTERVAL_FACTS: u64 = 256;
 
 /// A fact ready for the ledger: its kind and its body as canonical JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,16 +141,6 @@ impl StoredFact {
     }
 }
 
-/// What a checkpoint's signature covers.
-pub fn checkpoint_bytes(stream: StreamId, seq: u64, at: DateTime<Utc>, hash: &[u8]) -> Vec<u8> {
-    let mut bytes = b"mingtang checkpoint 1\n".to_vec();
-    bytes.extend_from_slice(stream.0.as_bytes());
-    bytes.extend_from_slice(&seq.to_be_bytes());
-    bytes.extend_from_slice(&at.timestamp_micros().to_be_bytes());
-    bytes.extend_from_slice(hash);
-    bytes
-}
-
 /// How a stream differs from what was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -166,10 +155,6 @@ pub enum Difference {
     BeyondHead,
     /// The last row is not the one that the stream's head names.
     HeadDiffers,
-    /// A checkpoint's signature is not one of our keys' over these bytes.
-    CheckpointForged,
-    /// A checkpoint signs another hash than the row now has.
-    CheckpointDiffers,
 }
 
 /// Walks one stream in order and stops at the first row that differs.

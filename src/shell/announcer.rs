@@ -1,13 +1,13 @@
-//! Keeps the outbox moving: announces after every commit, signs ledgers and forgets what is old.
+//! Keeps the outbox moving: announces after every commit, and forgets what is old.
 
 use std::time::Duration;
 
-use crate::service::{Context, ledger, outbox};
+use crate::service::{Context, outbox};
 
 /// How long an announcement may wait when its commit did not ring, for another process wrote it.
 const POLL: Duration = Duration::from_millis(200);
 
-/// Between two rounds of signing open ledgers and forgetting old announcements.
+/// Between two rounds of forgetting old announcements.
 const UPKEEP: Duration = Duration::from_secs(600);
 
 /// Announces for ever. Failures (Postgres away) are written and tried again at the next look.
@@ -21,13 +21,10 @@ pub async fn run(context: Context) {
     }
 }
 
-/// Looks after the ledger and the outbox for ever.
+/// Looks after the outbox for ever.
 pub async fn upkeep(context: Context) {
     loop {
         tokio::time::sleep(UPKEEP).await;
-        if let Err(error) = ledger::checkpoint_all(&context).await {
-            tracing::warn!(%error, "ledgers could not be signed");
-        }
         if let Err(error) = outbox::prune(&context).await {
             tracing::warn!(%error, "old announcements could not be forgotten");
         }

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::domain::entropy::Clock;
 use crate::service::{classroom, ledger};
+use crate::shell::anchor::AnchorFile;
 use crate::shell::bench::{self, BenchCommand};
 use crate::shell::clock::SystemClock;
 use crate::shell::config::{Config, Refused};
@@ -158,25 +159,33 @@ async fn run(command: Command) -> Outcome {
 
 async fn verify(config: &Config) -> Outcome {
     let foundation = Foundation::beside(config).await?;
-    let report = ledger::verify(&foundation.context).await;
+    let anchor = AnchorFile::of(&foundation.data_dir).read()?;
+    let report = ledger::verify(&foundation.context, anchor).await;
     let draws = classroom::verify_draws(&foundation.context).await;
     foundation.close().await;
     let (report, (recomputed, disproved)) = (report?, draws?);
     for finding in &report.findings {
         println!("{finding}");
     }
+    for gap in &report.gaps {
+        println!("{gap}");
+    }
     for draw in &disproved {
         println!("{draw}");
     }
+    if anchor.is_none() && report.checkpoints > 0 {
+        println!("There is no anchor beside the keys: nobody knows whether the end is cut off.");
+    }
     let counts = format!(
-        "{} facts in {} streams, {} signed checkpoints, {recomputed} schedules recomputed",
-        report.facts, report.streams, report.checkpoints
+        "{} facts in {} streams, {} signed checkpoints, {} facts not signed yet, \
+         {recomputed} schedules recomputed",
+        report.facts, report.streams, report.checkpoints, report.unsigned
     );
     if report.is_sound() && disproved.is_empty() {
         println!("The ledger is sound: {counts}.");
         return Ok(ExitCode::SUCCESS);
     }
-    let differences = report.findings.len() + disproved.len();
+    let differences = report.findings.len() + report.gaps.len() + disproved.len();
     println!("The ledger is NOT sound: {differences} differences ({counts}).");
     Ok(ExitCode::FAILURE)
 }

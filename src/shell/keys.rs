@@ -12,7 +12,7 @@ use crate::service::keys::SECRET_BYTES;
 use crate::shell::data_dir::{create_private, write_private};
 
 /// Directory of the secrets, for the server's user alone.
-const FOLDER: &str = "keys";
+pub const FOLDER: &str = "keys";
 /// HMAC key of access tokens.
 const ACCESS_TOKEN_FILE: &str = "access-token.key";
 /// Ed25519 seed that signs the ledger's checkpoints.

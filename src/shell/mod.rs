@@ -1,6 +1,7 @@
 //! The outside world: the only layer with sockets, threads, tasks, clock, chance and environment.
 #![allow(clippy::disallowed_methods, reason = "the shell is where these belong")]
 
+pub mod anchor;
 pub mod announcer;
 pub mod bench;
 pub mod classroom;

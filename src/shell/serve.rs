@@ -12,7 +12,8 @@ use crate::domain::classroom::policy::ClassroomPolicy;
 use crate::http::{self, App};
 use crate::hub::rooms::NamedFact;
 use crate::media::signal::LeaveReason;
-use crate::service::{Context, classroom, demo, ledger};
+use crate::service::{Context, classroom, demo};
+use crate::shell::anchor::AnchorFile;
 use crate::shell::classroom::{Attendant, DrainError, deadlines};
 use crate::shell::config::{Config, MediaTcp, Tls};
 use crate::shell::connections::Connections;
@@ -106,6 +107,8 @@ async fn serve(
     let mut tasks = JoinSet::new();
     tasks.spawn(announcer::run(context.clone()));
     tasks.spawn(announcer::upkeep(context.clone()));
+    let anchor = AnchorFile::of(&foundation.data_dir);
+    tasks.spawn(anchor.clone().keep_signing(context.clone()));
     tasks.spawn(attendant.clone().catch_up());
     let attending = Attending::start(config, &context, &plane, (attendant, facts), &mut tasks).await?;
     tasks.spawn(deadlines(context.clone(), plane.rooms.clone()));
@@ -161,7 +164,7 @@ async fn serve(
     attending.finish().await;
     plane.stop();
     tasks.shutdown().await;
-    sign_ledger(&context).await;
+    sign_ledger(&context, &anchor).await;
     Ok(())
 }
 
@@ -314,10 +317,10 @@ fn greet(config: &Config) {
     println!("Ctrl-C stops the server.");
 }
 
-async fn sign_ledger(context: &Context) {
-    match ledger::checkpoint_all(context).await {
-        Ok(signed) => tracing::info!(signed, "the ledger's open streams are signed"),
-        Err(error) => tracing::warn!(error = whole(&error), "the ledger's tail stays unsigned"),
+async fn sign_ledger(context: &Context, anchor: &AnchorFile) {
+    match anchor.sign(context).await {
+        Ok(()) => tracing::info!("the ledger is signed to its end"),
+        Err(error) => tracing::warn!(error = whole(&error), "the ledger's end stays unsigned"),
     }
 }
 

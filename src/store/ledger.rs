@@ -1,10 +1,12 @@
-//! The ledger: append-only streams of hash-chained facts with signed checkpoints.
+//! The ledger: append-only streams of hash-chained facts.
+
+pub mod checkpoint;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Connection, Error, unreadable};
-use crate::domain::fact::{self, CHECKPOINT_INTERVAL_FACTS, Hash, SealedFact, StoredFact};
+use crate::domain::fact::{self, Hash, SealedFact, StoredFact};
 use crate::domain::id::StreamId;
 
 /// A stream as stored.
@@ -22,37 +24,46 @@ pub struct Stream {
     pub head_hash: Vec<u8>,
 }
 
-/// Where a stream stands after an append.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Appended {
-    /// Place of the first fact appended.
-    pub first_seq: u64,
-    /// Place of the next fact to come.
-    pub next_seq: u64,
-    /// Hash of the last fact.
-    pub head_hash: Hash,
+struct StreamRow {
+    id: Uuid,
+    kind: String,
+    subject: Uuid,
+    next_seq: i64,
+    head_hash: Vec<u8>,
 }
 
-impl Appended {
-    /// Whether the append passed a multiple of [`CHECKPOINT_INTERVAL_FACTS`].
-    pub fn checkpoint_due(&self) -> bool {
-        self.first_seq / CHECKPOINT_INTERVAL_FACTS != self.next_seq / CHECKPOINT_INTERVAL_FACTS
+impl StreamRow {
+    fn into_stream(self) -> Result<Stream, Error> {
+        Ok(Stream {
+            id: StreamId(self.id),
+            kind: self.kind,
+            subject: self.subject,
+            next_seq: stored_seq(self.next_seq)?,
+            head_hash: self.head_hash,
+        })
     }
 }
 
-/// A signed statement of where a stream stood.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checkpoint {
-    /// Place of the last fact covered.
-    pub seq: u64,
-    /// When it was signed.
-    pub at: DateTime<Utc>,
-    /// Which key signed.
-    pub key_id: Vec<u8>,
-    /// Hash of the fact at `seq`.
-    pub hash: Vec<u8>,
-    /// Ed25519 over [`fact::checkpoint_bytes`].
-    pub signature: Vec<u8>,
+struct FactRow {
+    seq: i64,
+    at: DateTime<Utc>,
+    kind: String,
+    body: String,
+    previous_hash: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+impl FactRow {
+    fn into_fact(self) -> Result<StoredFact, Error> {
+        Ok(StoredFact {
+            seq: stored_seq(self.seq)?,
+            at: self.at,
+            kind: self.kind,
+            body: self.body,
+            previous_hash: self.previous_hash,
+            hash: self.hash,
+        })
+    }
 }
 
 /// Opens a stream for a subject, or finds the one that is open: one per kind and subject.
@@ -111,19 +122,15 @@ pub async fn append(
     stream: StreamId,
     at: DateTime<Utc>,
     facts: &[SealedFact],
-) -> Result<Appended, Error> {
+) -> Result<(), Error> {
     let head = sqlx::query!(
         "select next_seq, head_hash from ledger_stream where id = $1 for update",
         stream.0,
     )
     .fetch_one(&mut *db)
     .await?;
-    let first_seq = stored_seq(head.next_seq)?;
-    let mut head_hash: Hash = head
-        .head_hash
-        .try_into()
-        .map_err(|_| unreadable("the head of a stream is not a hash".to_owned()))?;
-    let mut next_seq = first_seq;
+    let mut next_seq = stored_seq(head.next_seq)?;
+    let mut head_hash = stored_hash(head.head_hash)?;
     for fact in facts {
         let row = StoredFact::next(stream, next_seq, at, fact, head_hash);
         head_hash = row.digest(stream);
@@ -138,11 +145,7 @@ pub async fn append(
     )
     .execute(db)
     .await?;
-    Ok(Appended {
-        first_seq,
-        next_seq,
-        head_hash,
-    })
+    Ok(())
 }
 
 async fn insert(db: &mut Connection, stream: StreamId, row: &StoredFact) -> Result<(), Error> {
@@ -162,66 +165,16 @@ async fn insert(db: &mut Connection, stream: StreamId, row: &StoredFact) -> Resu
     Ok(())
 }
 
-/// Stores a checkpoint; a second one at the same place is ignored.
-pub async fn insert_checkpoint(
-    db: &mut Connection,
-    stream: StreamId,
-    checkpoint: &Checkpoint,
-) -> Result<(), Error> {
-    sqlx::query!(
-        "insert into ledger_checkpoint (stream_id, seq, at, key_id, hash, signature) \
-         values ($1, $2, $3, $4, $5, $6) \
-         on conflict on constraint ledger_checkpoint_pkey do nothing",
-        stream.0,
-        bigint(checkpoint.seq)?,
-        checkpoint.at,
-        checkpoint.key_id,
-        checkpoint.hash,
-        checkpoint.signature,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-/// The stream of this id, locked until the transaction ends.
-pub async fn lock(db: &mut Connection, stream: StreamId) -> Result<Option<Stream>, Error> {
-    let row = sqlx::query!(
-        "select kind, subject, next_seq, head_hash from ledger_stream where id = $1 for update",
-        stream.0,
-    )
-    .fetch_optional(db)
-    .await?;
-    row.map(|row| {
-        Ok(Stream {
-            id: stream,
-            kind: row.kind,
-            subject: row.subject,
-            next_seq: stored_seq(row.next_seq)?,
-            head_hash: row.head_hash,
-        })
-    })
-    .transpose()
-}
-
 /// The stream of this id.
 pub async fn find(db: &mut Connection, stream: StreamId) -> Result<Option<Stream>, Error> {
-    let row = sqlx::query!(
-        "select kind, subject, next_seq, head_hash from ledger_stream where id = $1",
+    let row = sqlx::query_as!(
+        StreamRow,
+        "select id, kind, subject, next_seq, head_hash from ledger_stream where id = $1",
         stream.0,
     )
     .fetch_optional(db)
     .await?;
-    row.map(|row| {
-        Ok(Stream {
-            id: stream,
-            kind: row.kind,
-            subject: row.subject,
-            next_seq: stored_seq(row.next_seq)?,
-            head_hash: row.head_hash,
-        })
-    })
-    .transpose()
+    row.map(StreamRow::into_stream).transpose()
 }
 
 /// Streams after `after` by id, at most `limit`.
@@ -230,7 +183,8 @@ pub async fn streams(
     after: Option<StreamId>,
     limit: u32,
 ) -> Result<Vec<Stream>, Error> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        StreamRow,
         "select id, kind, subject, next_seq, head_hash from ledger_stream \
          where $1::uuid is null or id > $1 order by id limit $2",
         after.map(|id| id.0),
@@ -238,31 +192,7 @@ pub async fn streams(
     )
     .fetch_all(db)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Stream {
-                id: StreamId(row.id),
-                kind: row.kind,
-                subject: row.subject,
-                next_seq: stored_seq(row.next_seq)?,
-                head_hash: row.head_hash,
-            })
-        })
-        .collect()
-}
-
-/// Streams with facts that no checkpoint covers, at most `limit`.
-pub async fn unsigned_streams(db: &mut Connection, limit: u32) -> Result<Vec<StreamId>, Error> {
-    let ids = sqlx::query_scalar!(
-        "select s.id from ledger_stream s where s.next_seq > 0 and not exists ( \
-             select from ledger_checkpoint c \
-             where c.stream_id = s.id and c.seq = s.next_seq - 1) \
-         order by s.id limit $1",
-        i64::from(limit),
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(ids.into_iter().map(StreamId).collect())
+    rows.into_iter().map(StreamRow::into_stream).collect()
 }
 
 /// Facts of a stream from `from_seq` on in order, at most `limit`.
@@ -272,7 +202,8 @@ pub async fn facts(
     from_seq: u64,
     limit: u32,
 ) -> Result<Vec<StoredFact>, Error> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        FactRow,
         "select seq, at, kind, body, previous_hash, hash from ledger_fact \
          where stream_id = $1 and seq >= $2 order by seq limit $3",
         stream.0,
@@ -281,18 +212,7 @@ pub async fn facts(
     )
     .fetch_all(db)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(StoredFact {
-                seq: stored_seq(row.seq)?,
-                at: row.at,
-                kind: row.kind,
-                body: row.body,
-                previous_hash: row.previous_hash,
-                hash: row.hash,
-            })
-        })
-        .collect()
+    rows.into_iter().map(FactRow::into_fact).collect()
 }
 
 /// Facts of a stream before `before_seq` (or from the end), newest first, at most `limit`.
@@ -302,7 +222,8 @@ pub async fn latest(
     before_seq: Option<u64>,
     limit: u32,
 ) -> Result<Vec<StoredFact>, Error> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        FactRow,
         "select seq, at, kind, body, previous_hash, hash from ledger_fact \
          where stream_id = $1 and seq < $2 order by seq desc limit $3",
         stream.0,
@@ -311,51 +232,16 @@ pub async fn latest(
     )
     .fetch_all(db)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(StoredFact {
-                seq: stored_seq(row.seq)?,
-                at: row.at,
-                kind: row.kind,
-                body: row.body,
-                previous_hash: row.previous_hash,
-                hash: row.hash,
-            })
-        })
-        .collect()
-}
-
-/// Checkpoints of a stream with `from_seq <= seq < to_seq`, in order.
-pub async fn checkpoints(
-    db: &mut Connection,
-    stream: StreamId,
-    from_seq: u64,
-    to_seq: u64,
-) -> Result<Vec<Checkpoint>, Error> {
-    let rows = sqlx::query!(
-        "select seq, at, key_id, hash, signature from ledger_checkpoint \
-         where stream_id = $1 and seq >= $2 and seq < $3 order by seq",
-        stream.0,
-        bigint(from_seq)?,
-        bigint(to_seq)?,
-    )
-    .fetch_all(db)
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Checkpoint {
-                seq: stored_seq(row.seq)?,
-                at: row.at,
-                key_id: row.key_id,
-                hash: row.hash,
-                signature: row.signature,
-            })
-        })
-        .collect()
+    rows.into_iter().map(FactRow::into_fact).collect()
 }
 
 fn stored_seq(seq: i64) -> Result<u64, Error> {
     u64::try_from(seq).map_err(|_| unreadable(format!("seq {seq} in the ledger")))
+}
+
+fn stored_hash(hash: Vec<u8>) -> Result<Hash, Error> {
+    hash.try_into()
+        .map_err(|_| unreadable("a hash in the ledger is not one".to_owned()))
 }
 
 fn bigint(seq: u64) -> Result<i64, Error> {

@@ -251,7 +251,7 @@ async fn the_audit_stream_names_who_did_what_to_whom_and_pages_backwards() {
         .collect();
     assert_eq!(seqs, [Some(newest - 1), Some(newest - 2)]);
     assert!(
-        mingtang::service::ledger::verify(&server.world.context)
+        mingtang::service::ledger::verify(&server.world.context, None)
             .await
             .unwrap()
             .is_sound()

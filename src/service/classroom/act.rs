@@ -231,7 +231,7 @@ async fn save(
         .collect();
     if !recorded.is_empty() {
         let stream = ledger::open(context, db, LESSON_STREAM_KIND, attendance.lesson().0).await?;
-        ledger::append_at(context, db, stream, now, &recorded).await?;
+        ledger::append_at(db, stream, now, &recorded).await?;
     }
     Ok(statement)
 }
@@ -421,7 +421,7 @@ pub(super) async fn record(
         .map(|fact| RecordedLessonFact { by, fact })
         .collect();
     let stream = ledger::open(context, db, LESSON_STREAM_KIND, id.0).await?;
-    ledger::append_at(context, db, stream, at, &recorded).await
+    ledger::append_at(db, stream, at, &recorded).await
 }
 
 /// No such lesson, or none that the actor may know of.

@@ -16,7 +16,12 @@ async fn a_whole_class_closes_and_every_check_time_is_recomputed_from_the_reveal
         .await
         .unwrap();
     class.pass(80).await;
-    assert!(ledger::verify(&class.context).await.unwrap().is_sound());
+    assert!(
+        ledger::verify(&class.context, None)
+            .await
+            .unwrap()
+            .is_sound()
+    );
     let (count, disproved) = classroom::verify_draws(&class.context).await.unwrap();
     assert_eq!((count, disproved), (3, Vec::new()));
     let (mine, total, credited_s) = classroom::mine(&class.context, &class.learners[0], 10, 0)
@@ -35,7 +40,12 @@ async fn a_whole_class_closes_and_every_check_time_is_recomputed_from_the_reveal
 async fn a_row_of_a_lesson_edited_by_hand_is_found() {
     let mut class = Class::live().await;
     class.pass(130).await;
-    assert!(ledger::verify(&class.context).await.unwrap().is_sound());
+    assert!(
+        ledger::verify(&class.context, None)
+            .await
+            .unwrap()
+            .is_sound()
+    );
     let mut hand = class.world.hand().await;
     hand.execute("alter table ledger_fact disable trigger all")
         .await
@@ -56,7 +66,7 @@ async fn a_row_of_a_lesson_edited_by_hand_is_found() {
     )
     .await
     .unwrap();
-    let report = ledger::verify(&class.context).await.unwrap();
+    let report = ledger::verify(&class.context, None).await.unwrap();
     assert_eq!(report.findings.len(), 1);
     let finding = &report.findings[0];
     assert_eq!((finding.kind.as_str(), finding.seq), ("lesson", 4));
@@ -103,7 +113,12 @@ async fn a_killed_server_costs_at_most_fifteen_seconds_and_interrupts_open_check
         .sum();
     let lived = (before - view.stretches[0].from).num_seconds();
     assert!(lived - until_crash <= 15, "lost {} s", lived - until_crash);
-    assert!(ledger::verify(&class.context).await.unwrap().is_sound());
+    assert!(
+        ledger::verify(&class.context, None)
+            .await
+            .unwrap()
+            .is_sound()
+    );
 }
 
 #[tokio::test]

@@ -136,7 +136,7 @@ async fn a_database_away_in_mid_class_changes_nobodys_credit() {
     frail.class.pass(300).await;
     end(&mut frail.class).await;
     assert_eq!(frail.credited().await, credited(&undisturbed).await);
-    let report = ledger::verify(&frail.class.context).await.unwrap();
+    let report = ledger::verify(&frail.class.context, None).await.unwrap();
     assert!(report.is_sound(), "{report:?}");
 }
 
@@ -289,7 +289,12 @@ async fn a_server_killed_while_its_database_is_away_replays_the_spool_at_the_nex
             "{view:?}"
         );
     }
-    assert!(ledger::verify(&world.context).await.unwrap().is_sound());
+    assert!(
+        ledger::verify(&world.context, None)
+            .await
+            .unwrap()
+            .is_sound()
+    );
     postgres.stop();
 }
 
