@@ -14,7 +14,7 @@ use super::extract::{Body, Id, Parameters, SignedIn};
 use super::router::{Access, App, Route};
 use super::units::UnitRef;
 use super::{Page, page};
-use crate::domain::actor::Role;
+use crate::domain::actor::{Actor, Role};
 use crate::domain::id::{PersonId, UnitId};
 use crate::domain::person::{self, PersonKind};
 use crate::domain::policy::Capability;
@@ -174,14 +174,9 @@ async fn grant_role(
     State(app): State<App>,
     SignedIn(actor): SignedIn,
     Id(id): Id<PersonId>,
-    Body(RoleChange { role, unit_id }): Body<RoleChange>,
+    Body(change): Body<RoleChange>,
 ) -> Result<Json<Person>, Problem> {
-    let unit = UnitId(unit_id);
-    Ok(Json(
-        people::grant_role(&app.context, &actor, id, role, unit)
-            .await?
-            .into(),
-    ))
+    change_role(&app, &actor, id, change.held(true)).await
 }
 
 /// Takes a role.
@@ -192,14 +187,19 @@ async fn revoke_role(
     State(app): State<App>,
     SignedIn(actor): SignedIn,
     Id(id): Id<PersonId>,
-    Body(RoleChange { role, unit_id }): Body<RoleChange>,
+    Body(change): Body<RoleChange>,
 ) -> Result<Json<Person>, Problem> {
-    let unit = UnitId(unit_id);
-    Ok(Json(
-        people::revoke_role(&app.context, &actor, id, role, unit)
-            .await?
-            .into(),
-    ))
+    change_role(&app, &actor, id, change.held(false)).await
+}
+
+async fn change_role(
+    app: &App,
+    actor: &Actor,
+    id: PersonId,
+    change: people::RoleChange,
+) -> Result<Json<Person>, Problem> {
+    let person = people::change_role(&app.context, actor, id, change).await?;
+    Ok(Json(person.into()))
 }
 
 /// Sets somebody's password; all their sessions end.
@@ -213,6 +213,16 @@ async fn reset_password(
 ) -> Result<StatusCode, Problem> {
     people::reset_password(&app.context, &actor, id, &reset.new_password).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+impl RoleChange {
+    fn held(self, held: bool) -> people::RoleChange {
+        people::RoleChange {
+            role: self.role,
+            unit: UnitId(self.unit_id),
+            held,
+        }
+    }
 }
 
 impl From<person::Person> for Person {

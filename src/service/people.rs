@@ -54,6 +54,17 @@ pub struct Change {
     pub disabled: Option<bool>,
 }
 
+/// A role over a unit and everything below it, to be held or not.
+#[derive(Clone, Copy, Debug)]
+pub struct RoleChange {
+    /// Which.
+    pub role: Role,
+    /// Over which unit.
+    pub unit: UnitId,
+    /// True gives it, false takes it.
+    pub held: bool,
+}
+
 /// One page of the people whom the actor may see, and how many there are on all pages.
 pub async fn list(
     context: &Context,
@@ -119,14 +130,17 @@ pub async fn add(context: &Context, actor: &Actor, new: NewPerson) -> Result<Per
     audit::record(context, &mut transaction, added).await?;
     if let Some(role) = new.role {
         let account = account.ok_or_else(person::no_account)?;
-        give(
+        let change = RoleChange {
+            role,
+            unit,
+            held: true,
+        };
+        assign(
             context,
             &mut transaction,
             actor,
-            &person,
-            account,
-            role,
-            unit,
+            (person.kind, account),
+            change,
         )
         .await?;
     }
@@ -167,59 +181,21 @@ pub async fn change(
     finish(context, transaction, id).await
 }
 
-/// Gives a person a role over a unit and everything below it.
-pub async fn grant_role(
+/// Gives a person a role, or takes it; what is so already is no error.
+pub async fn change_role(
     context: &Context,
     actor: &Actor,
     id: PersonId,
-    role: Role,
-    unit: UnitId,
+    change: RoleChange,
 ) -> Result<Person, Error> {
     let mut transaction = context.store.begin().await?;
     let person = managed(&mut transaction, actor, id).await?;
     let account = person.account.as_ref().ok_or_else(person::no_account)?;
-    if account.grants.len() >= GRANTS_MAX {
+    if change.held && account.grants.len() >= GRANTS_MAX {
         return Err(too_many_roles().into());
     }
-    give(
-        context,
-        &mut transaction,
-        actor,
-        &person,
-        account.id,
-        role,
-        unit,
-    )
-    .await?;
-    finish(context, transaction, id).await
-}
-
-/// Takes a role from a person; one that is not held is no error.
-pub async fn revoke_role(
-    context: &Context,
-    actor: &Actor,
-    id: PersonId,
-    role: Role,
-    unit: UnitId,
-) -> Result<Person, Error> {
-    let mut transaction = context.store.begin().await?;
-    let person = managed(&mut transaction, actor, id).await?;
-    let account = person.account.as_ref().ok_or_else(person::no_account)?.id;
-    let unit = units::visible(&mut transaction, actor, unit).await?;
-    policy::allow(actor, Action::GrantRole(role), Resource::Unit(&unit.path))?;
-    if account == actor.account {
-        return Err(person::own_account().into());
-    }
-    if store::role::revoke(&mut transaction, account, role, unit.id).await? {
-        tell_access_changed(context, &mut transaction, account).await?;
-        let fact = AuditFact::RoleRevoked {
-            by: actor.account,
-            account,
-            role,
-            unit: unit.id,
-        };
-        audit::record(context, &mut transaction, fact).await?;
-    }
+    let whose = (person.kind, account.id);
+    assign(context, &mut transaction, actor, whose, change).await?;
     finish(context, transaction, id).await
 }
 
@@ -279,27 +255,42 @@ fn manageable<'a>(actor: &Actor, person: &'a Person) -> Result<&'a Account, Refu
     Ok(account)
 }
 
-async fn give(
+async fn assign(
     context: &Context,
     transaction: &mut Transaction,
     actor: &Actor,
-    person: &Person,
-    account: AccountId,
-    role: Role,
-    unit: UnitId,
+    (kind, account): (PersonKind, AccountId),
+    RoleChange { role, unit, held }: RoleChange,
 ) -> Result<(), Error> {
     let unit = units::visible(transaction, actor, unit).await?;
     policy::allow(actor, Action::GrantRole(role), Resource::Unit(&unit.path))?;
-    person::check_role(person.kind, role)?;
-    let (by, now) = (actor.account, context.now());
-    if store::role::grant(transaction, account, role, unit.id, Some(by), now).await? {
-        tell_access_changed(context, transaction, account).await?;
+    let (by, unit) = (actor.account, unit.id);
+    let (changed, fact) = if held {
+        person::check_role(kind, role)?;
+        let now = context.now();
         let fact = AuditFact::RoleGranted {
             by: Some(by),
             account,
             role,
-            unit: unit.id,
+            unit,
         };
+        let granted = store::role::grant(transaction, account, role, unit, Some(by), now);
+        (granted.await?, fact)
+    } else {
+        if account == by {
+            return Err(person::own_account().into());
+        }
+        let fact = AuditFact::RoleRevoked {
+            by,
+            account,
+            role,
+            unit,
+        };
+        let revoked = store::role::revoke(transaction, account, role, unit);
+        (revoked.await?, fact)
+    };
+    if changed {
+        tell_access_changed(context, transaction, account).await?;
         audit::record(context, transaction, fact).await?;
     }
     Ok(())
