@@ -3,7 +3,7 @@
 //! It is as light as a client can be, so that a hundred of them fit on the machine that also runs
 //! the server, and it shares no code with the server's media plane: what it decrypts was right.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,15 +25,21 @@ use rtc::stun::attributes::{
 };
 use rtc::stun::fingerprint::FINGERPRINT;
 use rtc::stun::integrity::MessageIntegrity;
-use rtc::stun::message::{BINDING_REQUEST, Message, Setter, TransactionId};
+use rtc::stun::message::{BINDING_REQUEST, BINDING_SUCCESS, Message, Setter, TransactionId};
 use rtc::stun::textattrs::TextAttribute;
+use rtc::stun::xoraddr::XorMappedAddress;
+
+use super::signalling::LOAD_PASSWORD;
+use crate::shell::udp::bind;
 
 /// Between connectivity checks until one is answered.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 /// Between consent checks afterwards (RFC 7675 asks for about 5 s).
 const CONSENT_INTERVAL: Duration = Duration::from_secs(4);
-/// Receive buffer of one client's socket, bytes.
-const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+/// What is read of a datagram that is only counted, bytes: an RTP header and the first extensions.
+const COUNTED_BYTES: usize = 32;
+/// First bytes of RTP and RTCP (RFC 7983 section 7).
+const MEDIA_FIRST: std::ops::RangeInclusive<u8> = 128..=191;
 
 /// What all load clients share: one certificate and one DTLS configuration.
 pub struct LoadIdentity {
@@ -73,7 +79,7 @@ impl LoadIdentity {
     }
 }
 
-/// Where and how a client reaches the server, from the session description.
+/// Where and how a client reaches the server, and what of the media was agreed on.
 #[derive(Clone, Debug)]
 pub struct Remote {
     /// First host candidate.
@@ -82,10 +88,30 @@ pub struct Remote {
     pub ufrag: String,
     /// The server's ICE password.
     pub pwd: String,
+    /// Id of the header extension with transport-wide numbers, if the server takes it.
+    pub transport_cc: Option<u8>,
+    /// Payload type of retransmissions of video, if the server takes them.
+    pub repair_type: Option<u8>,
 }
 
-/// A packet that the client authenticated and decrypted: the RTP packet in plain.
-pub type Decrypted = BytesMut;
+/// How closely a client looks at the media that it gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attention {
+    /// Authenticates and decrypts every packet.
+    Whole,
+    /// Reads the headers, which are not encrypted: for more packets than one thread can decrypt.
+    Headers,
+    /// Its socket drops media in the kernel, where a real client would take it.
+    Deaf,
+}
+
+/// Media that came to a client.
+pub enum Media<'a> {
+    /// The RTP packet in plain.
+    Decrypted(&'a [u8]),
+    /// The beginning of a sealed RTP packet.
+    Head(&'a [u8]),
+}
 
 /// One client's connection.
 pub struct LoadClient {
@@ -94,9 +120,11 @@ pub struct LoadClient {
     local_ufrag: String,
     dtls: Endpoint,
     keys: Option<Keys>,
-    started: Instant,
+    /// When it sent its first connectivity check.
+    pub started: Instant,
     checked: Instant,
     pair_valid: bool,
+    attention: Attention,
     /// From the first connectivity check to the end of the DTLS handshake.
     pub setup: Option<Duration>,
 }
@@ -114,16 +142,15 @@ impl LoadClient {
         identity: &LoadIdentity,
         now: Instant,
     ) -> std::io::Result<Self> {
-        let socket = socket2::Socket::new(
-            socket2::Domain::IPV4,
-            socket2::Type::DGRAM,
-            Some(socket2::Protocol::UDP),
-        )?;
-        socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+        let any = if remote.address.ip().is_loopback() {
+            Ipv4Addr::LOCALHOST
+        } else {
+            Ipv4Addr::UNSPECIFIED
+        };
+        let socket = bind(SocketAddr::from((any, 0)))?;
         socket.set_nonblocking(true)?;
-        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
         let client = Self {
-            socket: socket.into(),
+            socket,
             remote,
             local_ufrag,
             dtls: Endpoint::new(constant_address(), TransportProtocol::UDP, None),
@@ -131,6 +158,7 @@ impl LoadClient {
             started: now,
             checked: now,
             pair_valid: false,
+            attention: Attention::Whole,
             setup: None,
         };
         client.check(identity);
@@ -142,24 +170,47 @@ impl LoadClient {
         self.socket.as_raw_fd()
     }
 
-    /// Reads what has come; every RTP packet that authenticates goes to `take`.
+    /// What it was started with.
+    pub fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
+    /// Sets how closely it looks from now on. A deaf client never hears again.
+    pub fn attend(&mut self, attention: Attention) -> std::io::Result<()> {
+        if attention == Attention::Deaf {
+            drop_media(self.socket.as_raw_fd())?;
+        }
+        self.attention = attention;
+        Ok(())
+    }
+
+    /// Reads what has come; every RTP packet goes to `take`.
     pub fn receive(
         &mut self,
         now: Instant,
         identity: &LoadIdentity,
-        take: &mut dyn FnMut(Decrypted),
+        take: &mut dyn FnMut(Media<'_>),
     ) {
+        if self.attention == Attention::Headers && self.setup.is_some() {
+            let mut head = [0; COUNTED_BYTES];
+            while let Ok(length) = self.socket.recv(&mut head) {
+                if is_rtp(&head[..length]) {
+                    take(Media::Head(&head[..length]));
+                }
+            }
+            return;
+        }
         let mut buffer = [0; 2048];
         while let Ok((length, _)) = self.socket.recv_from(&mut buffer) {
             let datagram = &buffer[..length];
             match datagram.first() {
-                Some(0..=3) => self.binding_response(now, identity),
+                Some(0..=3) => self.stun(now, identity, datagram),
                 Some(20..=63) => self.dtls_record(now, identity, datagram),
-                Some(128..=191) if length > 1 && !(192..=223).contains(&datagram[1]) => {
+                Some(_) if is_rtp(datagram) => {
                     if let Some(keys) = &mut self.keys
                         && let Ok(packet) = keys.receive.decrypt_rtp(datagram)
                     {
-                        take(packet);
+                        take(Media::Decrypted(&packet));
                     }
                 }
                 Some(_) | None => {}
@@ -232,12 +283,39 @@ impl LoadClient {
         }
     }
 
-    fn binding_response(&mut self, now: Instant, identity: &LoadIdentity) {
-        if !self.pair_valid {
+    /// A response makes the pair valid; a request, which servers that are not ICE-lite send, is
+    /// answered.
+    fn stun(&mut self, now: Instant, identity: &LoadIdentity, datagram: &[u8]) {
+        let mut message = Message::new();
+        message.raw = datagram.to_vec();
+        if message.decode().is_err() {
+            return;
+        }
+        if message.typ == BINDING_REQUEST {
+            self.answer(identity, message.transaction_id);
+        } else if message.typ == BINDING_SUCCESS && !self.pair_valid {
             self.pair_valid = true;
             let _ = self
                 .dtls
                 .connect(now, constant_address(), identity.handshake.clone(), None);
+        }
+    }
+
+    fn answer(&self, identity: &LoadIdentity, transaction: TransactionId) {
+        let (ip, port) = (self.remote.address.ip(), self.remote.address.port());
+        let attributes: Vec<Box<dyn Setter + '_>> = vec![
+            Box::new(BINDING_SUCCESS),
+            Box::new(transaction),
+            Box::new(XorMappedAddress { ip, port }),
+            Box::new(MessageIntegrity::new_short_term_integrity_with_provider(
+                LOAD_PASSWORD.to_owned(),
+                identity.provider.crypto(),
+            )),
+            Box::new(FINGERPRINT),
+        ];
+        let mut response = Message::new();
+        if response.build(&attributes).is_ok() {
+            let _ = self.socket.send_to(&response.raw, self.remote.address);
         }
     }
 
@@ -301,6 +379,57 @@ impl Keys {
                 crypto,
             )?,
         })
+    }
+}
+
+fn is_rtp(datagram: &[u8]) -> bool {
+    // RFC 5761 section 4: what lies here in RTCP is no payload type of RTP.
+    let is_rtcp = |second: &u8| (192..=223).contains(second);
+    datagram
+        .first()
+        .is_some_and(|first| MEDIA_FIRST.contains(first))
+        && datagram.get(1).is_some_and(|second| !is_rtcp(second))
+}
+
+/// Lets the kernel drop RTP and RTCP before it queues them, by a classic BPF program.
+fn drop_media(socket: RawFd) -> std::io::Result<()> {
+    let step = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter {
+        code: code as u16,
+        jt,
+        jf,
+        k,
+    };
+    /// The program sees the UDP header, 8 bytes, before the payload.
+    const PAYLOAD: u32 = 8;
+    let mut program = [
+        step(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0, PAYLOAD),
+        step(
+            libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K,
+            0,
+            1,
+            u32::from(*MEDIA_FIRST.start()),
+        ),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
+    ];
+    let filter = libc::sock_fprog {
+        len: program.len() as u16,
+        filter: program.as_mut_ptr(),
+    };
+    // SAFETY: the option takes one `sock_fprog`, which outlives the call with its program.
+    let attached = unsafe {
+        libc::setsockopt(
+            socket,
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const filter).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    if attached == 0 {
+        Ok(())
+    } else {
+        Err(std::io::Error::last_os_error())
     }
 }
 

@@ -1,41 +1,66 @@
 //! Benchmarks of the running server. Every figure comes with its floor of the same minute, because
 //! machines are noisy and only ratios travel.
 
+mod capacity;
+mod churn;
 mod client;
+mod feedback;
 mod floor;
 mod forward;
+mod idle;
 mod load;
+mod meeting;
+mod participant;
+mod relay;
+mod report;
 mod server;
 mod signalling;
+mod storm;
 
 use std::process::ExitCode;
 
-pub use forward::{ForwardOptions, ForwardReport};
+use report::{Report, print};
 
-/// What can be measured.
+/// What can be measured. Each starts a server of its own, loads it over loopback, prints a table
+/// or one line of JSON, and ends.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum BenchCommand {
-    /// Forwarding from one publisher to many subscribers.
-    Forward(ForwardOptions),
+    /// Forwarding from one publisher to many subscribers
+    Forward(forward::ForwardOptions),
+    /// Highest rate of one media thread without loss
+    Capacity(capacity::CapacityOptions),
+    /// Everybody sends to everybody
+    Meeting(meeting::MeetingOptions),
+    /// A large class that comes in within a minute, and leaves
+    Storm(storm::StormOptions),
+    /// People who are connected and silent
+    Idle(idle::IdleOptions),
+    /// People who come and go for minutes
+    Churn(churn::ChurnOptions),
+    /// How media threads share one room
+    Relay(relay::RelayOptions),
 }
 
 /// Runs a benchmark and prints its result.
 pub fn run(command: &BenchCommand) -> ExitCode {
-    match command {
-        BenchCommand::Forward(options) => match forward::run(options) {
-            Ok(report) => print(&report, options.json),
-            Err(error) => {
-                eprintln!("bench forward: {error:#}");
-                ExitCode::FAILURE
-            }
-        },
+    let (name, done) = match command {
+        BenchCommand::Forward(options) => ("forward", told(forward::run(options), options.json)),
+        BenchCommand::Capacity(options) => ("capacity", told(capacity::run(options), options.json)),
+        BenchCommand::Meeting(options) => ("meeting", told(meeting::run(options), options.json)),
+        BenchCommand::Storm(options) => ("storm", told(storm::run(options), options.json)),
+        BenchCommand::Idle(options) => ("idle", told(idle::run(options), options.json)),
+        BenchCommand::Churn(options) => ("churn", told(churn::run(options), options.json)),
+        BenchCommand::Relay(options) => ("relay", told(relay::run(options), options.json)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench {name}: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 
-fn print(report: &ForwardReport, json: bool) -> ExitCode {
-    match serde_json::to_string(report) {
-        Ok(line) if json => println!("{line}"),
-        Ok(_) | Err(_) => print!("{report}"),
-    }
-    ExitCode::SUCCESS
+fn told(report: anyhow::Result<impl Report>, json: bool) -> anyhow::Result<()> {
+    Ok(print(&report?, json)?)
 }

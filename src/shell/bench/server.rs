@@ -1,28 +1,115 @@
 //! The server under load: a process of its own, so that its CPU time and memory are only its own.
+//! It is ours, started for the purpose, or another that runs already.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::signalling::{Backend, Janus, Livekit};
+
+/// How the names of our media threads begin.
+const MEDIA_THREAD: &str = "media";
 /// Longest wait for the server to become ready.
 const READY_DEADLINE: Duration = Duration::from_secs(60);
 
+/// Which server is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Peer {
+    /// One of our own, started for the purpose.
+    Own,
+    /// A running server that speaks LiveKit's protocol.
+    Livekit,
+    /// A running Janus with WebSocket transport and video room.
+    Janus,
+}
+
+/// Which server is measured, and how it is reached.
+#[derive(Clone, Debug, clap::Args)]
+pub struct PeerOptions {
+    /// The server to measure.
+    #[arg(long, value_enum, default_value = "own")]
+    pub peer: Peer,
+    /// Where a running server listens: ws://host:port.
+    #[arg(long, required_if_eq_any([("peer", "livekit"), ("peer", "janus")]))]
+    pub url: Option<String>,
+    /// Process id of a running server on this machine, for its CPU time and memory.
+    #[arg(long, required_if_eq_any([("peer", "livekit"), ("peer", "janus")]))]
+    pub pid: Option<u32>,
+    /// API key of a running server that speaks LiveKit's protocol.
+    #[arg(long, default_value = DEMO_KEY.0)]
+    pub key: String,
+    /// Its secret.
+    #[arg(long, default_value = DEMO_KEY.1)]
+    pub secret: String,
+}
+
+/// API key of demo servers.
+const DEMO_KEY: (&str, &str) = ("devkey", "secret");
+
+/// The server under load.
+pub struct Target {
+    /// How clients join it.
+    pub backend: Backend,
+    /// Its accounts.
+    pub process: Process,
+    _own: Option<ServerProcess>,
+}
+
+impl Target {
+    /// A server of our own.
+    pub fn own() -> std::io::Result<Self> {
+        let server = ServerProcess::start()?;
+        Ok(Self {
+            backend: Backend::Livekit(Livekit {
+                url: format!("ws://{}", server.address),
+                key: DEMO_KEY.0.to_owned(),
+                secret: DEMO_KEY.1.to_owned(),
+            }),
+            process: Process(server.child.id()),
+            _own: Some(server),
+        })
+    }
+
+    /// The server that the options name.
+    pub fn open(options: &PeerOptions) -> std::io::Result<Self> {
+        let (Some(url), Some(pid)) = (options.url.clone(), options.pid) else {
+            return Self::own();
+        };
+        let backend = match options.peer {
+            Peer::Own => return Self::own(),
+            Peer::Livekit => Backend::Livekit(Livekit {
+                url,
+                key: options.key.clone(),
+                secret: options.secret.clone(),
+            }),
+            Peer::Janus => Backend::Janus(Janus { url }),
+        };
+        Ok(Self {
+            backend,
+            process: Process(pid),
+            _own: None,
+        })
+    }
+}
+
 /// A running `mingtang serve --demo` with a private data directory; ends when dropped.
-pub struct ServerProcess {
+struct ServerProcess {
     child: Child,
     data: PathBuf,
-    /// Where HTTP listens.
-    pub address: SocketAddr,
+    address: SocketAddr,
 }
 
 impl ServerProcess {
     /// Starts this very binary as a server and waits until it is ready.
-    pub fn start() -> std::io::Result<Self> {
+    fn start() -> std::io::Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let media_port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
-        let data = std::env::temp_dir().join(format!("mingtang-bench-{}", std::process::id()));
+        // Several servers may follow each other, and a data directory is not used twice.
+        let name = format!("mingtang-bench-{}-{media_port}", std::process::id());
+        let data = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&data)?;
         let child = Command::new(std::env::current_exe()?)
             .args(["serve", "--demo", "--listen", &address.to_string()])
@@ -39,26 +126,6 @@ impl ServerProcess {
         };
         server.wait_until_ready()?;
         Ok(server)
-    }
-
-    /// CPU time of all its threads since it started.
-    pub fn cpu_time(&self) -> std::io::Result<Duration> {
-        cpu_time(self.child.id())
-    }
-
-    /// CPU time of the threads whose name begins with `prefix`.
-    pub fn cpu_time_of(&self, prefix: &str) -> std::io::Result<Duration> {
-        cpu_time_of(self.child.id(), |name| name.starts_with(prefix))
-    }
-
-    /// Resident memory, KiB.
-    pub fn memory_kib(&self) -> std::io::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        Ok(resident
-            .and_then(|rest| rest.split_whitespace().next())
-            .and_then(|kib| kib.parse().ok())
-            .unwrap_or(0))
     }
 
     fn wait_until_ready(&mut self) -> std::io::Result<()> {
@@ -109,25 +176,58 @@ fn is_ready(address: SocketAddr) -> bool {
         && status.ends_with(b" 200")
 }
 
-/// CPU time of a process, from the scheduler's own nanosecond account of each thread.
-pub fn cpu_time(process: u32) -> std::io::Result<Duration> {
-    cpu_time_of(process, |_| true)
-}
+/// The accounts that the kernel keeps of a process.
+#[derive(Clone, Copy, Debug)]
+pub struct Process(u32);
 
-fn cpu_time_of(process: u32, counts: impl Fn(&str) -> bool) -> std::io::Result<Duration> {
-    let mut nanoseconds = 0;
-    for task in std::fs::read_dir(format!("/proc/{process}/task"))? {
-        let task = task?.path();
-        let name = std::fs::read_to_string(task.join("comm")).unwrap_or_default();
-        if !counts(name.trim()) {
-            continue;
-        }
-        let account = std::fs::read_to_string(task.join("schedstat")).unwrap_or_default();
-        let on_cpu = account
-            .split(' ')
-            .next()
-            .and_then(|field| field.parse::<u64>().ok());
-        nanoseconds += on_cpu.unwrap_or(0);
+impl Process {
+    /// This very process.
+    pub fn own() -> Self {
+        Self(std::process::id())
     }
-    Ok(Duration::from_nanos(nanoseconds))
+
+    /// CPU time of all its threads since it started.
+    pub fn cpu_time(self) -> std::io::Result<Duration> {
+        Ok(self.threads()?.values().sum())
+    }
+
+    /// CPU time of its media threads, by their names; zero when another server has none.
+    pub fn media_cpu_time(self) -> std::io::Result<Duration> {
+        Ok(self.media_threads()?.values().sum())
+    }
+
+    /// CPU time of each of its media threads.
+    pub fn media_threads(self) -> std::io::Result<BTreeMap<String, Duration>> {
+        let mut threads = self.threads()?;
+        threads.retain(|name, _| name.starts_with(MEDIA_THREAD));
+        Ok(threads)
+    }
+
+    /// Resident memory, KiB.
+    pub fn memory_kib(self) -> std::io::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0))?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        Ok(resident
+            .and_then(|rest| rest.split_whitespace().next())
+            .and_then(|kib| kib.parse().ok())
+            .unwrap_or(0))
+    }
+
+    /// CPU time by thread, named `name.id`, from the scheduler's own nanosecond account.
+    fn threads(self) -> std::io::Result<BTreeMap<String, Duration>> {
+        let mut threads = BTreeMap::new();
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.0))? {
+            let task = task?.path();
+            let name = std::fs::read_to_string(task.join("comm")).unwrap_or_default();
+            let account = std::fs::read_to_string(task.join("schedstat")).unwrap_or_default();
+            let on_cpu = account
+                .split(' ')
+                .next()
+                .and_then(|nanos| nanos.parse().ok());
+            let on_cpu: Duration = Duration::from_nanos(on_cpu.unwrap_or(0));
+            let id = task.file_name().unwrap_or_default().to_string_lossy();
+            threads.insert(format!("{}.{id}", name.trim()), on_cpu);
+        }
+        Ok(threads)
+    }
 }
