@@ -9,6 +9,7 @@
 
 mod auth;
 mod bad_input;
+mod bench;
 mod binary;
 mod classroom;
 mod corpus;

@@ -93,7 +93,7 @@ impl Line {
             },
         });
         let sections: Vec<Section> = sections.collect();
-        let jsep = json!({ "type": "offer", "sdp": offer.describe(&sections, 1) });
+        let jsep = json!({ "type": "offer", "sdp": offer.describe(&sections, 1, "active") });
         let reply = self
             .message(json!({ "request": "publish" }), Some(jsep))
             .await?;

@@ -93,7 +93,7 @@ impl Line {
     fn description(&self) -> proto::SessionDescription {
         proto::SessionDescription {
             r#type: "offer".to_owned(),
-            sdp: self.offer.describe(&self.sections, self.offers),
+            sdp: self.offer.describe(&self.sections, self.offers, "actpass"),
             id: self.offers,
             ..Default::default()
         }

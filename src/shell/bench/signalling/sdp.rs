@@ -38,8 +38,10 @@ pub enum Flow {
 }
 
 impl Offer {
-    /// The offer with these sections; their order is their `mid`.
-    pub fn describe(&self, sections: &[Section], version: u32) -> String {
+    /// The offer with these sections; their order is their `mid`. The client is always the one that
+    /// begins DTLS: `setup` is `actpass`, as browsers have it, or `active` for a server that would
+    /// choose to begin itself.
+    pub fn describe(&self, sections: &[Section], version: u32, setup: &str) -> String {
         let mut sdp =
             format!("v=0\r\no=- 1 {version} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE");
         // Writing to a string cannot fail.
@@ -48,12 +50,18 @@ impl Offer {
         }
         sdp.push_str("\r\na=msid-semantic: WMS *\r\n");
         for (mid, section) in sections.iter().enumerate() {
-            let _ = self.write_section(&mut sdp, mid, section);
+            let _ = self.write_section(&mut sdp, mid, section, setup);
         }
         sdp
     }
 
-    fn write_section(&self, sdp: &mut String, mid: usize, section: &Section) -> std::fmt::Result {
+    fn write_section(
+        &self,
+        sdp: &mut String,
+        mid: usize,
+        section: &Section,
+        setup: &str,
+    ) -> std::fmt::Result {
         let numbered = self.part.feedback || !matches!(section.flow, Flow::Receives);
         let (media, formats) = match (section.kind, self.part.feedback) {
             (Kind::Audio, _) => ("audio", format!("{OPUS_PAYLOAD_TYPE}")),
@@ -62,7 +70,7 @@ impl Offer {
         };
         write!(sdp, "m={media} 9 UDP/TLS/RTP/SAVPF {formats}\r\n")?;
         sdp.push_str("c=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n");
-        self.write_transport(sdp, "actpass")?;
+        self.write_transport(sdp, setup)?;
         write!(sdp, "a=mid:{mid}\r\na=rtcp-mux\r\na=rtcp-rsize\r\n")?;
         match section.kind {
             Kind::Audio => write!(sdp, "a=rtpmap:{OPUS_PAYLOAD_TYPE} opus/48000/2\r\n")?,
