@@ -36,6 +36,9 @@ use crate::shell::udp::bind;
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 /// Between consent checks afterwards (RFC 7675 asks for about 5 s).
 const CONSENT_INTERVAL: Duration = Duration::from_secs(4);
+/// Between repetitions of a DTLS flight, as browsers have it: a server that is not yet ready for the
+/// first one costs no more than this.
+const FLIGHT_INTERVAL: Duration = Duration::from_millis(50);
 /// What is read of a datagram that is only counted, bytes: an RTP header and the first extensions.
 const COUNTED_BYTES: usize = 32;
 /// First bytes of RTP and RTCP (RFC 7983 section 7).
@@ -70,6 +73,7 @@ impl LoadIdentity {
             .with_insecure_skip_verify(true)
             .with_extended_master_secret(ExtendedMasterSecretType::Require)
             .with_server_name("load".to_owned())
+            .with_flight_interval(FLIGHT_INTERVAL)
             .build(true, None)?;
         Ok(Self {
             provider,

@@ -402,12 +402,9 @@ impl Load {
             }
         }
         let mut ready: [libc::epoll_event; 64] = [libc::epoll_event { events: 0, u64: 0 }; 64];
-        let wait = until.saturating_duration_since(Instant::now());
-        let milliseconds = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
+        self.sleep(until.saturating_duration_since(Instant::now()));
         // SAFETY: the array is as long as said.
-        let count = unsafe {
-            libc::epoll_wait(self.poll.as_raw_fd(), ready.as_mut_ptr(), 64, milliseconds)
-        };
+        let count = unsafe { libc::epoll_wait(self.poll.as_raw_fd(), ready.as_mut_ptr(), 64, 0) };
         for event in &ready[..usize::try_from(count).unwrap_or(0)] {
             self.receive(event.u64 as usize)?;
         }
@@ -422,6 +419,23 @@ impl Load {
             }
         }
         Ok(())
+    }
+
+    /// Waits until something can be read, for `time` at most. The wait of `epoll_wait` itself
+    /// counts milliseconds, and a load that spun for the rest would compete with the server.
+    fn sleep(&self, time: Duration) {
+        let mut waited = libc::pollfd {
+            fd: self.poll.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        let time = libc::timespec {
+            tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
+            tv_nsec: libc::c_long::from(time.subsec_nanos().cast_signed()),
+        };
+        // SAFETY: one descriptor and one duration, which outlive the call. An interruption only
+        // ends the wait early.
+        unsafe { libc::ppoll(&raw mut waited, 1, &raw const time, std::ptr::null()) };
     }
 
     fn land(&mut self, landing: Landing) -> anyhow::Result<()> {
