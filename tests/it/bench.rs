@@ -66,7 +66,7 @@ fn idle_peers_and_shards_are_measured() {
     assert!(number(&idle, "cpu_us_per_peer_second") > 0.0, "{idle}");
     let relay = bench("relay --subscribers 4 --seconds 1");
     assert!(number(&relay, "shards") > 0.5, "{relay}");
-    let threads = relay["shard_cpu_us_per_packet"].as_object();
+    let threads = relay["shard_shares"].as_object();
     let named = threads.is_some_and(|threads| threads.keys().all(|name| name.contains("media")));
     assert!(named, "{relay}");
 }

@@ -43,8 +43,8 @@ pub struct RelayReport {
     pub subscribers: u16,
     /// CPU time of the media threads per forwarded packet, microseconds.
     pub media_cpu_us_per_packet: f64,
-    /// CPU microseconds per forwarded packet of each thread.
-    pub shard_cpu_us_per_packet: BTreeMap<String, f64>,
+    /// Each thread's share of their CPU time, warm-up included.
+    pub shard_shares: BTreeMap<String, f64>,
     /// The busiest thread's CPU time over the least busy one's; 1 for a single one.
     pub imbalance: f64,
     /// Packets decrypted over packets that subscribers should have got.
@@ -64,20 +64,20 @@ pub fn run(options: &RelayOptions) -> anyhow::Result<RelayReport> {
     let measured = load.measure(Duration::from_secs(options.seconds), target.process)?;
     let after = target.process.media_threads()?;
     let delivered = measured.delivered.max(1) as f64;
-    let spent: BTreeMap<String, f64> = after
-        .into_iter()
-        .map(|(name, cpu)| {
-            let cpu = cpu.saturating_sub(before.get(&name).copied().unwrap_or_default());
-            (name, 1e6 * cpu.as_secs_f64() / delivered)
-        })
-        .collect();
+    let spent = |(name, cpu): (&String, &Duration)| {
+        let earlier = before.get(name).copied().unwrap_or_default();
+        (name.clone(), cpu.saturating_sub(earlier).as_secs_f64())
+    };
+    let mut spent: BTreeMap<String, f64> = after.iter().map(spent).collect();
     let most = spent.values().copied().fold(0.0, f64::max);
     let least = spent.values().copied().fold(f64::INFINITY, f64::min);
+    let all: f64 = spent.values().sum();
+    spent.values_mut().for_each(|share| *share /= all);
     Ok(RelayReport {
         shards: spent.len(),
         subscribers: options.subscribers,
         media_cpu_us_per_packet: 1e6 * measured.media_cpu.as_secs_f64() / delivered,
-        shard_cpu_us_per_packet: spent,
+        shard_shares: spent,
         imbalance: most / least,
         delivered_ratio: delivered / (measured.sent as f64 * f64::from(options.subscribers)),
     })
@@ -102,9 +102,9 @@ impl Report for RelayReport {
         if self.shards == 1 {
             return Some("one shard: this server has a single media thread".to_owned());
         }
-        let shares = self.shard_cpu_us_per_packet.iter();
+        let shares = self.shard_shares.iter();
         let lines: Vec<String> = shares
-            .map(|(name, cost)| format!("  {name:36}{cost:>12.2} µs"))
+            .map(|(name, share)| format!("  {name:36}{:>12.2} %", 100.0 * share))
             .collect();
         Some(lines.join("\n"))
     }

@@ -16,6 +16,12 @@ use super::{Joined, Offer, SignalError, Socket, WISHES_MAX, Wish};
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// Longest wait for an answer.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// How Janus says that a publisher is not, or not yet, there.
+const NO_SUCH_FEED: &str = "No such feed";
+/// Between two questions for a publisher that is not yet there.
+const FEED_PAUSE: Duration = Duration::from_millis(50);
+/// Such questions at most.
+const FEED_ASKED_MAX: u32 = 40;
 /// Room numbers, so that JSON carries them exactly.
 const ROOMS: u64 = 1 << 50;
 /// The publisher's id in it.
@@ -106,7 +112,20 @@ impl Line {
             "request": "join", "ptype": "subscriber", "room": number(offer),
             "streams": [{ "feed": PUBLISHER }],
         });
-        let offered = description(&self.message(join, None).await?)?;
+        let mut asked = 0;
+        let attached = loop {
+            match self.message(join.clone(), None).await {
+                // Janus needs a moment more than the publisher to see that it is connected.
+                Err(SignalError::Refused(reason))
+                    if reason.starts_with(NO_SUCH_FEED) && asked < FEED_ASKED_MAX =>
+                {
+                    asked += 1;
+                    tokio::time::sleep(FEED_PAUSE).await;
+                }
+                attached => break attached?,
+            }
+        };
+        let offered = description(&attached)?;
         let jsep = json!({ "type": "answer", "sdp": offer.answer(&offered) });
         self.message(json!({ "request": "start" }), Some(jsep))
             .await?;
