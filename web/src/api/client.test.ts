@@ -57,6 +57,18 @@ describe('the client', () => {
     expect(server.asked.filter((each) => each.path === '/api/auth/refresh')).toHaveLength(1);
   });
 
+  it('waits for its turn with the refresh cookie, which all tabs share', async () => {
+    const server = fakeServer({ token: undefined }, 'new');
+    let letIn: () => void = () => undefined;
+    const turn = new Promise<void>((resolve) => (letIn = resolve));
+    const client = createClient(server.fetcher, async (renew) => turn.then(renew));
+    const asked = client.refresh();
+    await Promise.resolve();
+    expect(server.asked).toHaveLength(0);
+    letIn();
+    expect((await asked).ok).toBe(true);
+  });
+
   it('repeats a refused call with the renewed token', async () => {
     const server = fakeServer({ token: undefined }, 'new');
     const client = createClient(server.fetcher);

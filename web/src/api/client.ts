@@ -27,7 +27,20 @@ const REQUEST_TIMEOUT_MS = 15_000;
 
 const NETWORK_PROBLEM: Problem = { status: 0, code: 'app.network', zh: '', en: '' };
 
-export function createClient(fetcher: typeof fetch): Client {
+/**
+ * Runs one renewal after the other over all tabs of this browser. They share one refresh cookie,
+ * and two that use it at once look like a theft to the server. Where the browser has no locks
+ * (plain HTTP), tabs take their chance.
+ */
+function overTabs<T>(renew: () => Promise<T>): Promise<T> {
+  if (!('locks' in navigator)) return renew();
+  return navigator.locks.request('mingtang.refresh', renew);
+}
+
+export function createClient(
+  fetcher: typeof fetch,
+  inTurn: <T>(renew: () => Promise<T>) => Promise<T> = (renew) => renew(),
+): Client {
   const session = createStore<SessionState>({ status: 'starting' });
   const tokenListeners = new Set<() => void>();
   let token: string | undefined;
@@ -46,7 +59,7 @@ export function createClient(fetcher: typeof fetch): Client {
   };
 
   const refresh = (): Promise<Result<Session>> => {
-    refreshing ??= request<Session>(fetcher, 'POST', '/api/auth/refresh')
+    refreshing ??= inTurn(() => request<Session>(fetcher, 'POST', '/api/auth/refresh'))
       .then(adopt)
       .finally(() => {
         refreshing = undefined;
@@ -149,4 +162,4 @@ export function withQuery(
   return pairs.length === 0 ? path : `${path}?${new URLSearchParams(pairs).toString()}`;
 }
 
-export const client = createClient((...args) => fetch(...args));
+export const client = createClient((...args) => fetch(...args), overTabs);
