@@ -82,6 +82,10 @@ export const muteAll = (id: string): Answer<undefined> =>
 export const removeFromLesson = (id: string, accountId: string): Answer<undefined> =>
   send('POST', `/api/lessons/${id}/remove`, { account_id: accountId });
 
+/** Calls on somebody in the room, or takes the floor back. */
+export const giveFloor = (id: string, accountId: string, given: boolean): Answer<undefined> =>
+  send('POST', `/api/lessons/${id}/floor`, { account_id: accountId, given });
+
 export const sendHeartbeat = (
   attendanceId: string,
   state: { visible: boolean; playing: boolean; device_id: string },

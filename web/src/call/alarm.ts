@@ -25,7 +25,8 @@ function tone(audio: AudioContext, frequency: number, delay: number): void {
   oscillator.stop(start + 0.5);
 }
 
-function ring(): void {
+/** Rings once: something is asked of the person. */
+export function ring(): void {
   if (context?.state === 'running') {
     tone(context, 660, 0);
     tone(context, 880, 0.22);

@@ -26,8 +26,8 @@ export interface Call {
   soundBlocked: Store<boolean>;
   /** The device that could not be opened last, if any. */
   deviceTrouble: Store<Track.Source | undefined>;
-  /** Joins with the tracks that the pre-join check already opened. */
-  join: (tracks: LocalTrack[]) => Promise<void>;
+  /** Joins with the tracks of the pre-join check, which may still be opening. */
+  join: (take: () => Promise<LocalTrack[]>) => Promise<void>;
   leave: () => Promise<void>;
   /** The lesson is over by the server's word. */
   finish: () => Promise<void>;
@@ -138,8 +138,13 @@ export function createCall(askToJoin: () => Promise<Result<Join>>): Call {
     soundBlocked,
     deviceTrouble,
     toggle,
-    join: async (tracks) => {
+    join: async (take) => {
       dispatch({ type: 'join_asked' });
+      const tracks = await take();
+      if (state.get().status !== 'joining') {
+        for (const track of tracks) track.stop();
+        return;
+      }
       const joined = await connect();
       if (!joined.ok) {
         dispatch({ type: 'refused', problem: joined.error });

@@ -91,7 +91,7 @@ export function createVisit(lessonId: string): Visit {
     enter: async () => {
       unlockSound();
       void call.room.startAudio().catch(() => undefined);
-      await call.join(await preview.take());
+      await call.join(preview.take);
     },
     dispose: () => {
       forget.forEach((each) => each());

@@ -1,6 +1,9 @@
-import { useLocalParticipant } from '@livekit/components-react';
+import { useLocalParticipant, useParticipantAttributes } from '@livekit/components-react';
+import { useEffect } from 'react';
 import { Track } from 'livekit-client';
 import type { Lesson } from '../../api/types';
+import { ring } from '../../call/alarm';
+import type { Call } from '../../call/call';
 import type { Visit } from '../../call/visit';
 import { useTranslation } from '../../i18n/useText';
 import { useStore } from '../../lib/store';
@@ -17,6 +20,7 @@ export function Banners({ visit, lesson }: { visit: Visit; lesson: Lesson }) {
   const isStaff = lesson.my_role !== 'learner';
   return (
     <div className="banners">
+      <Called call={call} />
       {state.status === 'reconnecting' && (
         <div data-testid="banner-reconnecting">
           <Notice tone="attention" role="alert">
@@ -46,6 +50,46 @@ export function Banners({ visit, lesson }: { visit: Visit; lesson: Lesson }) {
       )}
       {trouble !== undefined && <DeviceTrouble source={trouble} />}
       {trouble === undefined && !isStaff && state.status === 'connected' && <NoCamera />}
+    </div>
+  );
+}
+
+/** Told to the one whom the teacher called on, with what there is to do. */
+function Called({ call }: { call: Call }) {
+  const { t } = useTranslation();
+  const { localParticipant, isMicrophoneEnabled } = useLocalParticipant();
+  const { attributes } = useParticipantAttributes({ participant: localParticipant });
+  const called = attributes?.['floor'] === '1';
+  useEffect(() => {
+    if (!called) return;
+    ring();
+    // Whoever is called on no longer needs a raised hand. Should this fail, it just stays up.
+    if (localParticipant.attributes['hand'] === '1') {
+      localParticipant.setAttributes({ hand: '' }).catch(() => undefined);
+    }
+  }, [called, localParticipant]);
+  if (!called) return null;
+  return (
+    <div data-testid="banner-floor">
+      <Notice
+        tone="ok"
+        role="alert"
+        title={t('banner.floor')}
+        action={
+          isMicrophoneEnabled ? undefined : (
+            <Button
+              look="primary"
+              icon="microphone"
+              data-testid="floor-microphone"
+              onClick={() => void call.toggle(Track.Source.Microphone, true)}
+            >
+              {t('room.unmuteSelf')}
+            </Button>
+          )
+        }
+      >
+        {isMicrophoneEnabled ? t('banner.floorSpeak') : t('banner.floorMuted')}
+      </Notice>
     </div>
   );
 }

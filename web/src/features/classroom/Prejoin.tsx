@@ -1,7 +1,7 @@
 import { useMutation } from '@tanstack/react-query';
 import type { LocalAudioTrack, LocalVideoTrack } from 'livekit-client';
 import { useEffect, useRef } from 'react';
-import { Link } from 'react-router';
+import { Link } from 'wouter';
 import { actOnLesson } from '../../api/calls';
 import { keys, queryClient } from '../../api/live';
 import type { Lesson } from '../../api/types';
@@ -240,7 +240,7 @@ function WhatWillHappen() {
 
 function Enter({ visit, lesson, joining }: Props) {
   const { t } = useTranslation();
-  const { camera } = useStore(visit.preview.state);
+  const { camera, microphone } = useStore(visit.preview.state);
   const problemText = useProblemText();
   const start = useMutation({
     mutationFn: async () => unwrap(await actOnLesson(lesson.id, 'start')),
@@ -264,8 +264,10 @@ function Enter({ visit, lesson, joining }: Props) {
   }
   const scheduled = lesson.state === 'scheduled';
   const starts = scheduled && lesson.my_role === 'teacher';
-  const texts = camera.status === 'open' || camera.status === 'opening';
-  const enterText = texts ? t('prejoin.join') : t('prejoin.joinWithoutCamera');
+  const comesWithCamera = camera.status === 'open' || camera.status === 'opening';
+  const enterText = comesWithCamera ? t('prejoin.join') : t('prejoin.joinWithoutCamera');
+  const isOpening = camera.status === 'opening' || microphone.status === 'opening';
+  const waitText = isOpening ? t('prejoin.openingDevices') : t('prejoin.joining');
   return (
     <div className="enter">
       {scheduled && !starts && (
@@ -282,8 +284,11 @@ function Enter({ visit, lesson, joining }: Props) {
         data-testid={starts ? 'lesson-start' : 'prejoin-join'}
         onClick={() => (starts ? start.mutate() : void visit.enter())}
       >
-        {joining ? t('prejoin.joining') : starts ? t('prejoin.startClass') : enterText}
+        {joining ? waitText : starts ? t('prejoin.startClass') : enterText}
       </Button>
+      <p className="visually-hidden" role="status">
+        {joining && waitText}
+      </p>
     </div>
   );
 }

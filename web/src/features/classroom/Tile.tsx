@@ -10,6 +10,7 @@ import { Track } from 'livekit-client';
 import { useTranslation } from '../../i18n/useText';
 import { Avatar } from '../../ui/Avatar';
 import { Icon } from '../../ui/Icon';
+import { StateTag } from '../../ui/State';
 import { ConnectionQualityIndicator } from './Quality';
 
 interface Props {
@@ -25,10 +26,12 @@ export function Tile({ track, large = false, hint }: Props) {
   const speaking = useIsSpeaking(participant);
   const { attributes } = useParticipantAttributes({ participant });
   const name = participant.name || participant.identity;
+  const called = attributes?.['floor'] === '1';
   const isScreen = source === Track.Source.ScreenShare;
   const classes = ['tile'];
   if (large) classes.push('tile-large');
   if (speaking && !isScreen) classes.push('tile-speaking');
+  if (called) classes.push('tile-called');
   return (
     <div
       className={classes.join(' ')}
@@ -37,6 +40,13 @@ export function Tile({ track, large = false, hint }: Props) {
       data-source={source}
     >
       <Picture track={track} name={name} large={large} hint={hint} />
+      {called && (
+        <span className="tile-floor">
+          <StateTag tone="ok" icon="microphone">
+            {t('room.hasFloor')}
+          </StateTag>
+        </span>
+      )}
       {attributes?.['hand'] === '1' && (
         <span className="tile-hand" role="img" aria-label={t('room.handRaised')}>
           <Icon name="hand" size={large ? 24 : 18} />

@@ -34,6 +34,20 @@ describe('the stage', () => {
     expect(chooseStage(tracks)).toEqual({ stage: undefined, strip: [tracks[0]] });
   });
 
+  it('shows whom the teacher called on before everybody else in the strip', () => {
+    const tracks = [
+      placed('l1', camera, { hand: '1' }),
+      placed('t', camera, teacher),
+      placed('t', screen, teacher),
+      placed('l2', camera, { floor: '1' }),
+    ];
+    expect(chooseStage(tracks).strip.map((each) => each.participant.identity)).toEqual([
+      'l2',
+      't',
+      'l1',
+    ]);
+  });
+
   it('brings raised hands to the front of the strip', () => {
     const tracks = [placed('l1', camera), placed('l2', camera, { hand: '1' })];
     expect(chooseStage(tracks).strip.map((each) => each.participant.identity)).toEqual([
