@@ -15,7 +15,10 @@ export default defineConfig({
         // Small shared parts compress better together, and everybody needs them anyway.
         codeSplitting: {
           groups: [
-            { name: 'base', test: /src\/(api|lib|ui)\/|node_modules\/(@tanstack|i18next)\// },
+            {
+              name: 'base',
+              test: /src\/(api|lib|ui)\/(?!Attendance|Timeline|timeline|csv)|node_modules\/(@tanstack|wouter|regexparam|use-sync-external-store)\//,
+            },
             { name: 'call', test: /src\/call\/|node_modules\/@?livekit/ },
           ],
         },

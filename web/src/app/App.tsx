@@ -1,47 +1,67 @@
 import { QueryClientProvider } from '@tanstack/react-query';
 import { lazy, Suspense, useEffect } from 'react';
-import { BrowserRouter, Navigate, Outlet, Route, Routes, useLocation } from 'react-router';
+import { Redirect, Route, Switch, useLocation, useSearch } from 'wouter';
 import { client } from '../api/client';
 import { queryClient } from '../api/live';
 import { loadDeskTexts } from '../i18n';
 import { useTranslation } from '../i18n/useText';
 import { useStore } from '../lib/store';
-import { ButtonLink } from '../ui/Button';
+import { patiently } from '../lib/patiently';
+import { Boundary } from '../ui/Boundary';
+import { Button, ButtonLink } from '../ui/Button';
 import { Empty, Skeleton } from '../ui/State';
 import { Toasts } from '../ui/toasts';
-import { Boundary } from './Boundary';
 import { Header } from './Header';
 
-const SignIn = lazy(() => import('../features/session/SignIn'));
-const Home = lazy(() => import('../features/home/Home'));
-const Classroom = lazy(() => import('../features/classroom/Classroom'));
-const MyRecord = lazy(() => import('../features/attendance/MyRecord'));
+const SignIn = lazy(() => patiently(() => import('../features/session/SignIn')));
+const Home = lazy(() => patiently(() => import('../features/home/Home')));
+const Classroom = lazy(() => patiently(() => import('../features/classroom/Classroom')));
+const MyRecord = lazy(() => patiently(() => import('../features/attendance/MyRecord')));
 const Desk = lazy(async () => {
-  const [page] = await Promise.all([import('../features/admin/Desk'), loadDeskTexts()]);
+  const [page] = await Promise.all([
+    patiently(() => import('../features/admin/Desk')),
+    patiently(loadDeskTexts),
+  ]);
   return page;
 });
 
 export function App() {
   return (
-    <Boundary>
+    <Boundary fallback={() => <Crashed />}>
       <QueryClientProvider client={queryClient}>
-        <BrowserRouter>
-          <Routes>
-            <Route path="/sign-in" element={<Waiting page={<SignIn />} />} />
-            <Route element={<SignedIn />}>
-              <Route path="/lessons/:id" element={<Waiting page={<Classroom />} />} />
-              <Route element={<Page />}>
-                <Route index element={<Home />} />
-                <Route path="/record" element={<MyRecord />} />
-                <Route path="/desk/*" element={<Desk />} />
-                <Route path="*" element={<NotFound />} />
-              </Route>
-            </Route>
-          </Routes>
-        </BrowserRouter>
+        <Switch>
+          <Route path="/sign-in">
+            <Waiting page={<SignIn />} />
+          </Route>
+          <Route path="/lessons/:id">
+            <SignedIn page={<Waiting page={<Classroom />} />} />
+          </Route>
+          <Route>
+            <SignedIn page={<Page />} />
+          </Route>
+        </Switch>
         <Toasts />
       </QueryClientProvider>
     </Boundary>
+  );
+}
+
+/** A fault in a view becomes a page that says how to go on. */
+function Crashed() {
+  const { t } = useTranslation();
+  return (
+    <div className="page person">
+      <Empty
+        icon="alert"
+        title={t('app.crashed')}
+        hint={t('app.crashedHint')}
+        action={
+          <Button look="primary" onClick={() => window.location.reload()}>
+            {t('app.reload')}
+          </Button>
+        }
+      />
+    </div>
   );
 }
 
@@ -61,10 +81,11 @@ function Waiting({ page }: { page: React.ReactNode }) {
 }
 
 /** Pages that need somebody; others are led to the sign-in page and back. */
-function SignedIn() {
+function SignedIn({ page }: { page: React.ReactNode }) {
   const { t } = useTranslation();
   const session = useStore(client.session);
-  const location = useLocation();
+  const [path] = useLocation();
+  const search = useSearch();
   if (session.status === 'starting') {
     return (
       <div className="page person">
@@ -73,19 +94,19 @@ function SignedIn() {
     );
   }
   if (session.status === 'anonymous') {
-    const wanted = location.pathname + location.search;
-    return <Navigate to="/sign-in" replace state={{ wanted }} />;
+    const wanted = search === '' ? path : `${path}?${search}`;
+    return <Redirect to="/sign-in" replace state={{ wanted }} />;
   }
-  return <Outlet />;
+  return page;
 }
 
 function Page() {
   const { t } = useTranslation();
-  const { pathname } = useLocation();
+  const [path] = useLocation();
   useEffect(() => {
     window.scrollTo(0, 0);
     document.title = t('app.name');
-  }, [pathname, t]);
+  }, [path, t]);
   return (
     <>
       <a className="skip" href="#main">
@@ -93,9 +114,28 @@ function Page() {
       </a>
       <Header />
       <main id="main">
-        <Waiting page={<Outlet />} />
+        <Waiting page={<Pages />} />
       </main>
     </>
+  );
+}
+
+function Pages() {
+  return (
+    <Switch>
+      <Route path="/">
+        <Home />
+      </Route>
+      <Route path="/record">
+        <MyRecord />
+      </Route>
+      <Route path="/desk/*?">
+        <Desk />
+      </Route>
+      <Route>
+        <NotFound />
+      </Route>
+    </Switch>
   );
 }
 

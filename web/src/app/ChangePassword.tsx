@@ -20,7 +20,7 @@ function faultOf(words: Words): 'password.tooShort' | 'password.different' | und
   return words.next === words.again ? undefined : 'password.different';
 }
 
-export function ChangePassword({ onClose }: { onClose: () => void }) {
+export default function ChangePassword({ onClose }: { onClose: () => void }) {
   const { t } = useTranslation();
   const problemText = useProblemText();
   const [words, setWords] = useState<Words>({ old: '', next: '', again: '' });

@@ -1,13 +1,16 @@
-import { useState } from 'react';
-import { Link, NavLink } from 'react-router';
+import { lazy, Suspense, useState } from 'react';
+import { Link } from 'wouter';
 import { client } from '../api/client';
 import { useTranslation } from '../i18n/useText';
+import { patiently } from '../lib/patiently';
 import { useStore } from '../lib/store';
 import { Avatar } from '../ui/Avatar';
 import { Icon, Mark } from '../ui/Icon';
 import { Menu, MenuItem } from '../ui/Menu';
+import { NavLink } from '../ui/NavLink';
 import { Preferences } from '../ui/Preferences';
-import { ChangePassword } from './ChangePassword';
+
+const ChangePassword = lazy(() => patiently(() => import('./ChangePassword')));
 
 /** Any of these opens the desk. */
 const DESK_RIGHTS = ['lessons.manage', 'people.manage', 'units.manage', 'audit.read'];
@@ -27,16 +30,16 @@ export function Header() {
         <span>{t('app.name')}</span>
       </Link>
       <nav className="nav">
-        <NavLink to="/" end>
+        <NavLink to="/" exact>
           {t('app.today')}
         </NavLink>
         {isLearner && (
-          <NavLink to="/record" data-testid="nav-record">
+          <NavLink to="/record" testId="nav-record">
             {t('app.myRecord')}
           </NavLink>
         )}
         {hasDesk && (
-          <NavLink to="/desk" data-testid="nav-desk">
+          <NavLink to="/desk" testId="nav-desk">
             {t('app.desk')}
           </NavLink>
         )}
@@ -75,7 +78,11 @@ export function Header() {
           )}
         </Menu>
       </div>
-      {changing && <ChangePassword onClose={() => setChanging(false)} />}
+      {changing && (
+        <Suspense>
+          <ChangePassword onClose={() => setChanging(false)} />
+        </Suspense>
+      )}
     </header>
   );
 }

@@ -1,4 +1,4 @@
-import type { DeskTexts } from '.';
+import type { DeskTexts } from './texts';
 
 export const enDesk: DeskTexts = {
   personKind: { subject: 'Supervised person', staff: 'Staff' },

@@ -1,4 +1,4 @@
-import type { CoreTexts } from '.';
+import type { CoreTexts } from './texts';
 
 export const en: CoreTexts = {
   app: {
@@ -126,6 +126,7 @@ export const en: CoreTexts = {
     noticeRecorded: 'This lesson is not recorded.',
     join: 'Join class',
     joining: 'Joining',
+    openingDevices: 'Opening camera and microphone',
     joinWithoutCamera: 'Join without camera',
     startClass: 'Start class',
     waitTeacher: 'The class has not begun. The button lights up when it does; please stay here.',
@@ -178,6 +179,9 @@ export const en: CoreTexts = {
     yourStage: 'Turn on your camera or share your screen: learners will see it here',
     noLearners: 'No learners yet',
     speaking: 'Speaking',
+    hasFloor: 'Has the floor',
+    panelFailed: 'This panel did not load',
+    panelFailedHint: 'The class goes on. Load the page again when the network is back.',
     quality: 'Connection',
     qualityExcellent: 'Excellent connection',
     qualityGood: 'Good connection',
@@ -200,6 +204,9 @@ export const en: CoreTexts = {
     cameraTrouble: 'The camera does not open. Please check it and the browser’s permission.',
     screenTrouble: 'Sharing the screen did not work. Please try again.',
     noCamera: 'You are here without a camera and can listen. Turn it on when needed.',
+    floor: 'The teacher asks you to speak',
+    floorSpeak: 'The whole class hears you. Please go ahead.',
+    floorMuted: 'Your microphone is still off.',
   },
   over: {
     left: 'You have left the class',
@@ -225,9 +232,14 @@ export const en: CoreTexts = {
     failed: 'It was not sent. Please try again.',
   },
   people: {
+    floor: 'Speaking now',
     raised: 'Hands raised',
-    staff: 'Teachers',
+    staff: 'Teachers and staff',
     learners: 'Learners',
+    giveFloor: 'Call on',
+    takeFloor: 'End turn',
+    floorGiven: '{{name}} was asked to speak.',
+    floorTaken: 'The turn of {{name}} has ended.',
     remove: 'Remove',
     removeTitle: 'Ask {{name}} to leave?',
     removeText: 'They cannot come back to this lesson. Time already credited stays.',
@@ -394,6 +406,7 @@ export const en: CoreTexts = {
     not_alive: 'The page was not open or not playing',
     on_break: 'Break',
     earned_elsewhere: 'The same time was credited elsewhere',
+    over_cap: 'Beyond what a day or a stretch may earn',
     other: 'Other reason',
   },
   role: {

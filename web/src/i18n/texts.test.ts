@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { en } from './en';
 import { enDesk } from './en.desk';
+import { addTexts, hasText, textIn } from './texts';
 import { zhCN } from './zh-CN';
 import { zhCNDesk } from './zh-CN.desk';
 
@@ -61,6 +62,24 @@ describe('the texts', () => {
       path.startsWith('/src/i18n/zh-CN'),
     );
     expect(found).toEqual([]);
+  });
+});
+
+describe('a text', () => {
+  addTexts('zh-CN', zhCN);
+  addTexts('en', { home: { morning: en.home.morning } });
+
+  it('has its places filled with the values as they are', () => {
+    expect(textIn('en')('home.morning', { name: '$& {{name}}' })).toBe('Good morning, $& {{name}}');
+  });
+
+  it('is the Chinese one where a language has none', () => {
+    expect(textIn('en')('home.next')).toBe(zhCN.home.next);
+  });
+
+  it('is known or unknown by its key, for codes of a newer server', () => {
+    expect(hasText('reason.check_missed')).toBe(true);
+    expect(hasText('reason.something_new')).toBe(false);
   });
 });
 

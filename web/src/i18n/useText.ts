@@ -1,34 +1,21 @@
-import i18next, { type TFunction } from 'i18next';
-import { useSyncExternalStore } from 'react';
+import type { Language } from '../lib/preferences';
 import type { Problem } from '../lib/result';
+import { useStore } from '../lib/store';
+import { shownLanguage } from '.';
+import { hasText, textIn, type TextKey, type Translate } from './texts';
 
 interface Translation {
-  t: TFunction;
-  i18n: typeof i18next;
+  t: Translate;
+  i18n: { language: Language; exists: (key: string) => key is TextKey };
 }
-
-function subscribe(listener: () => void): () => void {
-  i18next.on('languageChanged', listener);
-  return () => i18next.off('languageChanged', listener);
-}
-
-const currentLanguage = () => i18next.language;
-
-/** The texts of the chosen language; the view renders again when it changes. */
-export function useTranslation(): Translation {
-  const shown = useSyncExternalStore(subscribe, currentLanguage);
-  return { t: translatorOf(shown), i18n: i18next };
-}
-
-const translators = new Map<string, TFunction>();
 
 /** One function per language, so that effects may depend on it. */
-function translatorOf(shown: string): TFunction {
-  const known = translators.get(shown);
-  if (known) return known;
-  const made = i18next.getFixedT(shown);
-  translators.set(shown, made);
-  return made;
+const translators: Record<Language, Translate> = { 'zh-CN': textIn('zh-CN'), en: textIn('en') };
+
+/** The texts of the shown language; the view renders again when it changes. */
+export function useTranslation(): Translation {
+  const shown = useStore(shownLanguage);
+  return { t: translators[shown], i18n: { language: shown, exists: hasText } };
 }
 
 /** The sentence of a problem: the server's own when it has one, else one of ours. */

@@ -55,7 +55,7 @@ function Stretches({ stretches }: { stretches: Stretch[] }) {
   const { t, i18n } = useTranslation();
   const reason = (stretch: Stretch): string => {
     if (!stretch.reason) return '';
-    const key = `reason.${stretch.reason}` as 'reason.other';
+    const key = `reason.${stretch.reason}`;
     return i18n.exists(key) ? t(key) : t('reason.other');
   };
   return (
@@ -93,7 +93,7 @@ function Stretches({ stretches }: { stretches: Stretch[] }) {
 function Checks({ checks }: { checks: AttendanceCheck[] }) {
   const { t, i18n } = useTranslation();
   const kind = (name: string) => {
-    const key = `kind.${name}` as 'kind.presence';
+    const key = `kind.${name}`;
     return i18n.exists(key) ? t(key) : name;
   };
   return (
@@ -118,6 +118,6 @@ function Checks({ checks }: { checks: AttendanceCheck[] }) {
 export function OutcomeText({ outcome }: { outcome: string | null | undefined }) {
   const { t, i18n } = useTranslation();
   if (!outcome) return t('outcomeShort.waiting');
-  const key = `outcomeShort.${outcome}` as 'outcomeShort.other';
+  const key = `outcomeShort.${outcome}`;
   return i18n.exists(key) ? t(key) : t('outcomeShort.other');
 }

@@ -1,5 +1,5 @@
 import type { ButtonHTMLAttributes, ReactNode } from 'react';
-import { Link } from 'react-router';
+import { Link } from 'wouter';
 import { Icon, type IconName } from './Icon';
 
 export type ButtonLook = 'primary' | 'quiet' | 'plain' | 'danger';

@@ -3,13 +3,14 @@ import enUS from 'antd/locale/en_US';
 import zhCN from 'antd/locale/zh_CN';
 import dayjs from 'dayjs';
 import 'dayjs/locale/zh-cn';
-import { NavLink, Navigate, Route, Routes } from 'react-router';
+import { Redirect, Route, Switch } from 'wouter';
 import { client } from '../../api/client';
 import { useTranslation } from '../../i18n/useText';
 import { useStore } from '../../lib/store';
 import { appearance } from '../../ui/appearance';
 import { antdTokens, dark, light } from '../../ui/theme';
 import { Icon, type IconName } from '../../ui/Icon';
+import { NavLink } from '../../ui/NavLink';
 import { AuditPage } from './AuditPage';
 import { LessonsPage } from './LessonsPage';
 import { PeoplePage } from './PeoplePage';
@@ -62,7 +63,7 @@ export default function Desk() {
   if (session.status !== 'signed_in') return null;
   const shown = SECTIONS.filter((section) => session.me.may.includes(section.right));
   const first = shown[0];
-  if (!first) return <Navigate to="/" replace />;
+  if (!first) return <Redirect to="/" replace />;
   return (
     <ConfigProvider
       locale={isEnglish ? enUS : zhCN}
@@ -81,13 +82,16 @@ export default function Desk() {
           ))}
         </nav>
         <div className="desk-page">
-          <Routes>
-            <Route index element={<Navigate to={first.path} replace />} />
+          <Switch>
             {shown.map((section) => (
-              <Route key={section.path} path={section.path} element={section.page} />
+              <Route key={section.path} path={`/desk/${section.path}`}>
+                {section.page}
+              </Route>
             ))}
-            <Route path="*" element={<Navigate to={`/desk/${first.path}`} replace />} />
-          </Routes>
+            <Route>
+              <Redirect to={`/desk/${first.path}`} replace />
+            </Route>
+          </Switch>
         </div>
       </App>
     </ConfigProvider>

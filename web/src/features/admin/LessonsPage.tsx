@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { App, Button, Dropdown, Segmented, Space, Table } from 'antd';
 import type { ColumnsType } from 'antd/es/table';
 import { useState } from 'react';
-import { useNavigate } from 'react-router';
+import { useLocation } from 'wouter';
 import { actOnLesson, listLessons, type LessonAction } from '../../api/calls';
 import { keys } from '../../api/live';
 import type { Lesson, LessonScope } from '../../api/types';
@@ -147,7 +147,7 @@ function useColumns(edit: (lesson: Lesson) => void): ColumnsType<Lesson> {
 function RowActions({ lesson, onEdit }: { lesson: Lesson; onEdit: () => void }) {
   const { t } = useTranslation();
   const { modal } = App.useApp();
-  const navigate = useNavigate();
+  const [, navigate] = useLocation();
   const act = useChange((action: LessonAction) => actOnLesson(lesson.id, action), keys.lessons);
   const isScheduled = lesson.state === 'scheduled';
   const isOn = lesson.state === 'live' || lesson.state === 'break';
@@ -167,7 +167,7 @@ function RowActions({ lesson, onEdit }: { lesson: Lesson; onEdit: () => void }) 
           {t('lessons.start')}
         </Button>
       ) : (
-        <Button size="small" type="primary" onClick={() => void navigate(`/lessons/${lesson.id}`)}>
+        <Button size="small" type="primary" onClick={() => navigate(`/lessons/${lesson.id}`)}>
           {t('lessons.enter')}
         </Button>
       )}

@@ -1,4 +1,4 @@
-import { useSearchParams } from 'react-router';
+import { useSearchParams } from 'wouter';
 
 /** Filters that live in the address, so that a view can be shared and found again. */
 export function useFilters(): [

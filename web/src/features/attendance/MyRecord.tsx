@@ -1,5 +1,5 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
-import { useSearchParams } from 'react-router';
+import { useSearchParams } from 'wouter';
 import { getAttendance, myAttendances } from '../../api/calls';
 import { keys } from '../../api/live';
 import type { AttendanceSummary } from '../../api/types';

@@ -25,7 +25,7 @@ const PRESENCE_TONE: Record<Presence, Tone> = {
 };
 
 /** The live board: figures on top, then everybody, those who need a look first. */
-export function BoardPanel({ lesson }: { lesson: Lesson }) {
+export default function BoardPanel({ lesson }: { lesson: Lesson }) {
   const { t } = useTranslation();
   const problemText = useProblemText();
   const board = useQuery({

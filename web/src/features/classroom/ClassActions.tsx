@@ -21,7 +21,7 @@ import { tell } from '../../ui/toasts';
 type Asking = 'end' | 'check' | 'question' | undefined;
 
 /** What a teacher does with the whole class. */
-export function ClassActions({ lesson }: { lesson: Lesson }) {
+export default function ClassActions({ lesson }: { lesson: Lesson }) {
   const { t } = useTranslation();
   const problemText = useProblemText();
   const [asking, setAsking] = useState<Asking>();

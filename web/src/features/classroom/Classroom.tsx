@@ -1,12 +1,13 @@
 import { useQuery } from '@tanstack/react-query';
 import { lazy, Suspense, useEffect, useState } from 'react';
-import { useParams } from 'react-router';
+import { useParams } from 'wouter';
 import { getLesson } from '../../api/calls';
 import { keys } from '../../api/live';
 import type { Lesson } from '../../api/types';
 import { createVisit, type Visit } from '../../call/visit';
 import { useProblemText, useTranslation } from '../../i18n/useText';
 import { problemOf, unwrap } from '../../lib/result';
+import { patiently } from '../../lib/patiently';
 import { useStore } from '../../lib/store';
 import { ButtonLink } from '../../ui/Button';
 import { Empty, Skeleton } from '../../ui/State';
@@ -14,14 +15,14 @@ import { Over } from './Over';
 import { Prejoin } from './Prejoin';
 import './prejoin.css';
 
-const loadRoom = () => import('./Room');
+const loadRoom = () => patiently(() => import('./Room'));
 const Room = lazy(loadRoom);
 
 /** Events bring changes at once; this finds those that were missed. */
 const REFETCH_MS = 15_000;
 
 export default function Classroom() {
-  const { id = '' } = useParams();
+  const { id } = useParams<{ id: string }>();
   const { t } = useTranslation();
   const problemText = useProblemText();
   const [stay, setStay] = useState(0);

@@ -1,18 +1,15 @@
-import {
-  useLocalParticipant,
-  useMediaDeviceSelect,
-  useParticipantAttributes,
-} from '@livekit/components-react';
-import { Track, type Room } from 'livekit-client';
-import { useState } from 'react';
+import { useLocalParticipant, useParticipantAttributes } from '@livekit/components-react';
+import { Track } from 'livekit-client';
+import { lazy, Suspense, useState } from 'react';
 import type { Visit } from '../../call/visit';
 import { useTranslation } from '../../i18n/useText';
-import { Dialog } from '../../ui/Dialog';
-import { SelectField } from '../../ui/Field';
+import { patiently } from '../../lib/patiently';
 import { Icon, type IconName } from '../../ui/Icon';
 import { Menu, MenuItem } from '../../ui/Menu';
 import { tell } from '../../ui/toasts';
 import type { PanelName } from './PanelFrame';
+
+const Devices = lazy(() => patiently(() => import('./Devices')));
 
 interface Props {
   visit: Visit;
@@ -58,7 +55,11 @@ export function Controls(props: Props) {
       <div className="controls-panels controls-wide">
         <PanelControls {...props} only={['chat', 'people', isStaff ? 'board' : 'record']} />
       </div>
-      {choosing && <Devices room={visit.call.room} onClose={() => setChoosing(false)} />}
+      {choosing && (
+        <Suspense>
+          <Devices room={visit.call.room} onClose={() => setChoosing(false)} />
+        </Suspense>
+      )}
     </footer>
   );
 }
@@ -238,39 +239,5 @@ function Control(props: ControlProps) {
       </span>
       <span className="control-text">{props.text}</span>
     </button>
-  );
-}
-
-function Devices({ room, onClose }: { room: Room; onClose: () => void }) {
-  const { t } = useTranslation();
-  return (
-    <Dialog title={t('room.devices')} look="sheet" onClose={onClose}>
-      <div className="form">
-        <DeviceSelect room={room} kind="audioinput" label={t('prejoin.microphone')} />
-        <DeviceSelect room={room} kind="videoinput" label={t('prejoin.camera')} />
-        <DeviceSelect room={room} kind="audiooutput" label={t('room.speaker')} />
-      </div>
-    </Dialog>
-  );
-}
-
-function DeviceSelect(props: { room: Room; kind: MediaDeviceKind; label: string }) {
-  const { t } = useTranslation();
-  const { devices, activeDeviceId, setActiveMediaDevice } = useMediaDeviceSelect({
-    kind: props.kind,
-    room: props.room,
-    requestPermissions: false,
-  });
-  const options = devices
-    .filter((device) => device.deviceId !== '')
-    .map((device) => ({ value: device.deviceId, label: device.label || device.deviceId }));
-  return (
-    <SelectField
-      label={props.label}
-      value={activeDeviceId}
-      disabled={options.length === 0}
-      options={options.length > 0 ? options : [{ value: '', label: t('room.noDevices') }]}
-      onChange={(id) => void setActiveMediaDevice(id)}
-    />
   );
 }

@@ -1,14 +1,16 @@
 import { useMutation } from '@tanstack/react-query';
 import type { Participant } from 'livekit-client';
-import { useState } from 'react';
-import { removeFromLesson } from '../../api/calls';
+import { useState, type ReactNode } from 'react';
+import { giveFloor, removeFromLesson } from '../../api/calls';
 import type { Lesson } from '../../api/types';
 import { useProblemText, useTranslation } from '../../i18n/useText';
 import { problemOf, unwrap } from '../../lib/result';
 import { Avatar } from '../../ui/Avatar';
+import { Button } from '../../ui/Button';
 import { Confirm } from '../../ui/Dialog';
 import { Icon } from '../../ui/Icon';
 import { tell } from '../../ui/toasts';
+import { hasFloor, isRaised, isStaffRole } from './attributes';
 import { ConnectionQualityIndicator } from './Quality';
 
 interface Props {
@@ -17,22 +19,21 @@ interface Props {
   isStaff: boolean;
 }
 
-const isRaised = (person: Participant) => person.attributes['hand'] === '1';
-const isTeacher = (person: Participant) => person.attributes['role'] === 'teacher';
-
-/** Who is here; raised hands come first. */
-export function PeoplePanel({ lesson, participants, isStaff }: Props) {
+/** Who is here; who speaks and who wants to come first. */
+export default function PeoplePanel({ lesson, participants, isStaff }: Props) {
   const { t } = useTranslation();
   const [leaving, setLeaving] = useState<Participant>();
+  const quiet = participants.filter((each) => !hasFloor(each));
   const groups = [
-    { title: t('people.raised'), people: participants.filter(isRaised) },
+    { title: t('people.floor'), people: participants.filter(hasFloor) },
+    { title: t('people.raised'), people: quiet.filter(isRaised) },
     {
       title: t('people.staff'),
-      people: participants.filter((each) => !isRaised(each) && isTeacher(each)),
+      people: quiet.filter((each) => !isRaised(each) && isStaffRole(each)),
     },
     {
       title: t('people.learners'),
-      people: participants.filter((each) => !isRaised(each) && !isTeacher(each)),
+      people: quiet.filter((each) => !isRaised(each) && !isStaffRole(each)),
     },
   ];
   return (
@@ -46,15 +47,14 @@ export function PeoplePanel({ lesson, participants, isStaff }: Props) {
             </h2>
             <ul>
               {group.people.map((person) => (
-                <Person
-                  key={person.identity}
-                  person={person}
-                  onRemove={
-                    isStaff && !person.isLocal && !isTeacher(person)
-                      ? () => setLeaving(person)
-                      : undefined
-                  }
-                />
+                <Person key={person.identity} person={person}>
+                  {isStaff && !person.isLocal && !isStaffRole(person) && (
+                    <>
+                      <Floor lesson={lesson} person={person} />
+                      <RemoveButton person={person} onClick={() => setLeaving(person)} />
+                    </>
+                  )}
+                </Person>
               ))}
             </ul>
           </section>
@@ -64,7 +64,7 @@ export function PeoplePanel({ lesson, participants, isStaff }: Props) {
   );
 }
 
-function Person({ person, onRemove }: { person: Participant; onRemove?: () => void }) {
+function Person({ person, children }: { person: Participant; children: ReactNode }) {
   const { t } = useTranslation();
   const name = person.name || person.identity;
   return (
@@ -91,19 +91,52 @@ function Person({ person, onRemove }: { person: Participant; onRemove?: () => vo
         <Icon name={person.isCameraEnabled ? 'camera' : 'cameraOff'} size={18} />
       </span>
       <ConnectionQualityIndicator participant={person} />
-      {onRemove && (
-        <button
-          type="button"
-          className="people-remove"
-          aria-label={`${t('people.remove')}: ${name}`}
-          title={t('people.remove')}
-          data-testid="person-remove"
-          onClick={onRemove}
-        >
-          <Icon name="removePerson" size={18} />
-        </button>
-      )}
+      {children}
     </li>
+  );
+}
+
+/** Calls on a learner, or ends their turn. */
+function Floor({ lesson, person }: { lesson: Lesson; person: Participant }) {
+  const { t } = useTranslation();
+  const problemText = useProblemText();
+  const given = hasFloor(person);
+  const name = person.name || person.identity;
+  const change = useMutation({
+    mutationFn: async () => unwrap(await giveFloor(lesson.id, person.identity, !given)),
+    onSuccess: () => tell('ok', t(given ? 'people.floorTaken' : 'people.floorGiven', { name })),
+    onError: (error) => tell('refused', problemText(problemOf(error))),
+  });
+  const text = t(given ? 'people.takeFloor' : 'people.giveFloor');
+  return (
+    <Button
+      size="small"
+      look={given ? 'primary' : 'quiet'}
+      className="people-floor"
+      aria-label={`${text}: ${name}`}
+      busy={change.isPending}
+      data-testid="person-floor"
+      data-given={given}
+      onClick={() => change.mutate()}
+    >
+      {text}
+    </Button>
+  );
+}
+
+function RemoveButton({ person, onClick }: { person: Participant; onClick: () => void }) {
+  const { t } = useTranslation();
+  return (
+    <button
+      type="button"
+      className="people-remove"
+      aria-label={`${t('people.remove')}: ${person.name || person.identity}`}
+      title={t('people.remove')}
+      data-testid="person-remove"
+      onClick={onClick}
+    >
+      <Icon name="removePerson" size={18} />
+    </button>
   );
 }
 

@@ -10,7 +10,7 @@ import { Empty, Notice, Skeleton } from '../../ui/State';
 const REFETCH_MS = 10_000;
 
 /** The learner's own record of this lesson while it runs. */
-export function RecordPanel({ attendanceId }: { attendanceId?: string | null }) {
+export default function RecordPanel({ attendanceId }: { attendanceId?: string | null }) {
   const { t } = useTranslation();
   if (!attendanceId) {
     return <Empty icon="book" title={t('record.empty')} hint={t('record.emptyHint')} />;

@@ -5,22 +5,40 @@ import {
   useLocalParticipant,
   useParticipants,
 } from '@livekit/components-react';
-import { useState } from 'react';
+import { lazy, Suspense, useEffect, useState, type ReactNode } from 'react';
 import type { Join, Lesson } from '../../api/types';
 import type { Visit } from '../../call/visit';
+import { useTranslation } from '../../i18n/useText';
+import { patiently } from '../../lib/patiently';
+import { Boundary } from '../../ui/Boundary';
+import { Empty, Skeleton } from '../../ui/State';
+import { isRaised } from './attributes';
 import { Banners } from './Banners';
 import { ChatPanel } from './ChatPanel';
-import { ClassActions } from './ClassActions';
 import { Controls } from './Controls';
 import { PanelFrame, type PanelName } from './PanelFrame';
-import { PeoplePanel } from './PeoplePanel';
-import { BoardPanel } from './BoardPanel';
-import { RecordPanel } from './RecordPanel';
 import { PromptCard } from './PromptCard';
 import { Stage } from './Stage';
 import { TopBar } from './TopBar';
 import './room.css';
 import './panels.css';
+
+// Nobody needs these to come in: they are fetched while the first pictures arrive.
+const loadActions = () => patiently(() => import('./ClassActions'));
+const loadBoard = () => patiently(() => import('./BoardPanel'));
+const loadPeople = () => patiently(() => import('./PeoplePanel'));
+const loadRecord = () => patiently(() => import('./RecordPanel'));
+const loadDevices = () => patiently(() => import('./Devices'));
+const ClassActions = lazy(loadActions);
+const BoardPanel = lazy(loadBoard);
+const PeoplePanel = lazy(loadPeople);
+const RecordPanel = lazy(loadRecord);
+
+/** A part that fails now fails again when it is shown, and says so there. */
+function loadParts(isStaff: boolean): void {
+  const parts = [loadPeople, loadDevices, ...(isStaff ? [loadActions, loadBoard] : [loadRecord])];
+  for (const load of parts) load().catch(() => undefined);
+}
 
 interface Props {
   visit: Visit;
@@ -52,6 +70,7 @@ function Inside({ visit, lesson, join }: Props) {
   const chat = useChat();
   const participants = useParticipants();
   const { localParticipant } = useLocalParticipant();
+  useEffect(() => loadParts(isStaff), [isStaff]);
   const unread = useUnread(chat.chatMessages.length, panel === 'chat');
   const toggle = (name: PanelName) => setPanel(panel === name ? undefined : name);
   return (
@@ -60,7 +79,13 @@ function Inside({ visit, lesson, join }: Props) {
       data-testid="room"
     >
       <TopBar lesson={lesson} visit={visit}>
-        {isStaff && <ClassActions lesson={lesson} />}
+        {isStaff && (
+          <Boundary fallback={() => null}>
+            <Suspense>
+              <ClassActions lesson={lesson} />
+            </Suspense>
+          </Boundary>
+        )}
       </TopBar>
       <div className="room-middle">
         <div className="room-pictures">
@@ -76,11 +101,13 @@ function Inside({ visit, lesson, join }: Props) {
             onChoose={setPanel}
           >
             {panel === 'chat' && <ChatPanel chat={chat} me={localParticipant.identity} />}
-            {panel === 'people' && (
-              <PeoplePanel lesson={lesson} participants={participants} isStaff={isStaff} />
-            )}
-            {panel === 'board' && <BoardPanel lesson={lesson} />}
-            {panel === 'record' && <RecordPanel attendanceId={join.attendance_id} />}
+            <LoadedPanel key={panel}>
+              {panel === 'people' && (
+                <PeoplePanel lesson={lesson} participants={participants} isStaff={isStaff} />
+              )}
+              {panel === 'board' && <BoardPanel lesson={lesson} />}
+              {panel === 'record' && <RecordPanel attendanceId={join.attendance_id} />}
+            </LoadedPanel>
           </PanelFrame>
         )}
       </div>
@@ -89,11 +116,24 @@ function Inside({ visit, lesson, join }: Props) {
         isStaff={isStaff}
         panel={panel}
         unread={unread}
-        hands={participants.filter((each) => each.attributes['hand'] === '1').length}
+        hands={participants.filter(isRaised).length}
         onPanel={toggle}
       />
       <PromptCard prompts={visit.prompts} />
     </div>
+  );
+}
+
+/** A panel whose code may still be on its way; should it never come, the class goes on beside it. */
+function LoadedPanel({ children }: { children: ReactNode }) {
+  const { t } = useTranslation();
+  const failed = () => (
+    <Empty icon="alert" title={t('room.panelFailed')} hint={t('room.panelFailedHint')} />
+  );
+  return (
+    <Boundary fallback={failed}>
+      <Suspense fallback={<Skeleton lines={5} label={t('app.loading')} />}>{children}</Suspense>
+    </Boundary>
   );
 }
 

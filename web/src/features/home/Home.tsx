@@ -1,5 +1,5 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
-import { useNavigate } from 'react-router';
+import { useLocation } from 'wouter';
 import { actOnLesson, listLessons, myAttendances } from '../../api/calls';
 import { client } from '../../api/client';
 import { keys, queryClient } from '../../api/live';
@@ -215,14 +215,14 @@ function NextStep({ lesson }: { lesson: Lesson }) {
 }
 
 function useStart(lesson: Lesson) {
-  const navigate = useNavigate();
+  const [, navigate] = useLocation();
   const problemText = useProblemText();
   return useMutation({
     mutationFn: async () => unwrap(await actOnLesson(lesson.id, 'start')),
     onSuccess: (started) => {
       queryClient.setQueryData(keys.lesson(lesson.id), started);
       void queryClient.invalidateQueries({ queryKey: keys.lessons });
-      void navigate(`/lessons/${lesson.id}`);
+      navigate(`/lessons/${lesson.id}`);
     },
     onError: (error) => tell('refused', problemText(problemOf(error))),
   });

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState, type SyntheticEvent } from 'react';
-import { Navigate, useLocation } from 'react-router';
+import { Redirect } from 'wouter';
+import { useHistoryState } from 'wouter/use-browser-location';
 import { serverInfo } from '../../api/calls';
 import { client } from '../../api/client';
 import { keys } from '../../api/live';
@@ -19,13 +20,12 @@ const DEMO_ACCOUNTS = ['teacher', 'learner1', 'learner2', 'learner3', 'officer',
 export default function SignIn() {
   const { t } = useTranslation();
   const session = useStore(client.session);
-  const location = useLocation();
+  const from = useHistoryState<{ wanted?: string } | null>();
   useEffect(() => {
     document.title = `${t('signIn.title')} · ${t('app.name')}`;
   }, [t]);
   if (session.status === 'signed_in') {
-    const state = location.state as { wanted?: string } | null;
-    return <Navigate to={state?.wanted ?? '/'} replace />;
+    return <Redirect to={from?.wanted ?? '/'} replace />;
   }
   return (
     <div className="sign-in person">
