@@ -101,6 +101,21 @@ describe('the client', () => {
     expect(client.session.get().status).toBe('signed_in');
   });
 
+  it('takes nobody for signed out while the server does not answer at the start', async () => {
+    let online = false;
+    const server = fakeServer({ token: undefined }, 'new');
+    const fetcher = ((path: string, init: RequestInit) =>
+      online
+        ? server.fetcher(path, init)
+        : Promise.resolve(problem(503, 'server.starting'))) as typeof fetch;
+    const client = createClient(fetcher);
+    await client.refresh();
+    expect(client.session.get().status).toBe('away');
+    online = true;
+    await client.refresh();
+    expect(client.session.get().status).toBe('signed_in');
+  });
+
   it('tells listeners of each renewed token', async () => {
     const client = createClient(fakeServer({ token: undefined }, 'new').fetcher);
     const seen: (string | undefined)[] = [];

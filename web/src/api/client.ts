@@ -4,7 +4,11 @@ import type { Me, Session } from './types';
 
 /** Who is signed in, as far as this page knows. */
 export type SessionState =
-  { status: 'starting' } | { status: 'anonymous' } | { status: 'signed_in'; me: Me };
+  | { status: 'starting' }
+  /** The server did not answer yet; who is here is not known. */
+  | { status: 'away' }
+  | { status: 'anonymous' }
+  | { status: 'signed_in'; me: Me };
 
 export interface Client {
   session: ReturnType<typeof createStore<SessionState>>;
@@ -51,7 +55,9 @@ export function createClient(
       token = result.value.access_token;
       for (const listener of [...tokenListeners]) listener();
       session.set({ status: 'signed_in', me: result.value.me });
-    } else if (result.error.status === 401 || session.get().status === 'starting') {
+    } else if (isAway(result.error)) {
+      if (session.get().status === 'starting') session.set({ status: 'away' });
+    } else if (result.error.status === 401 || session.get().status !== 'signed_in') {
       token = undefined;
       session.set({ status: 'anonymous' });
     }
@@ -101,6 +107,11 @@ export function createClient(
       return () => tokenListeners.delete(listener);
     },
   };
+}
+
+/** No answer, or one of a server that is just starting or overrun: it says nothing of a person. */
+function isAway(problem: Problem): boolean {
+  return problem.status === 0 || problem.status === 429 || problem.status >= 500;
 }
 
 async function request<T>(

@@ -93,11 +93,38 @@ function SignedIn({ page }: { page: React.ReactNode }) {
       </div>
     );
   }
+  if (session.status === 'away') return <Away />;
   if (session.status === 'anonymous') {
     const wanted = search === '' ? path : `${path}?${search}`;
     return <Redirect to="/sign-in" replace state={{ wanted }} />;
   }
   return page;
+}
+
+/** Milliseconds between attempts to reach the server again. */
+const KNOCK_MS = 3000;
+
+/** The server does not answer at the start: nobody is asked to sign in because of that. */
+function Away() {
+  const { t } = useTranslation();
+  useEffect(() => {
+    const timer = setInterval(() => void client.refresh(), KNOCK_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return (
+    <div className="page person" role="alert" data-testid="away">
+      <Empty
+        icon="signal"
+        title={t('app.away')}
+        hint={t('app.awayHint')}
+        action={
+          <Button look="primary" onClick={() => void client.refresh()}>
+            {t('app.retry')}
+          </Button>
+        }
+      />
+    </div>
+  );
 }
 
 function Page() {

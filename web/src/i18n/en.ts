@@ -26,6 +26,8 @@ export const en: CoreTexts = {
     notFound: 'This page was not found',
     notFoundHint: 'The address may be wrong, or the page has moved.',
     toHome: 'To the start page',
+    away: 'The server cannot be reached',
+    awayHint: 'Please check your network. This page opens by itself when it is back.',
     crashed: 'Something went wrong on this page',
     crashedHint: 'Please load it again. A running lesson is not affected.',
     reload: 'Load again',

@@ -25,6 +25,8 @@ export const zhCN = {
     notFound: '没有找到这个页面',
     notFoundHint: '地址可能写错了，或者内容已经移走。',
     toHome: '回到首页',
+    away: '连不上服务器',
+    awayHint: '请检查网络。网络好了，这里会自动打开。',
     crashed: '页面出了点问题',
     crashedHint: '请重新载入。正在上的课不会因此受影响。',
     reload: '重新载入',

@@ -45,6 +45,19 @@ export function dateTime(iso: string, locale: string): string {
   }).format(new Date(iso));
 }
 
+/** Day and time with seconds, for the audit. */
+export function dateTimeExact(iso: string, locale: string): string {
+  return formatter(locale, {
+    year: 'numeric',
+    month: '2-digit',
+    day: '2-digit',
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+    hour12: false,
+  }).format(new Date(iso));
+}
+
 export function timeRange(from: string, to: string, locale: string): string {
   return `${clockTime(from, locale)} – ${clockTime(to, locale)}`;
 }

@@ -124,6 +124,14 @@ export function themeSheet(): string {
   ].join('\n');
 }
 
+/** What antd would derive too strongly, or not at all, from the seed. */
+export function antdParts(palette: Palette) {
+  return {
+    Table: { rowSelectedBg: palette.accentSoft, rowSelectedHoverBg: palette.accentSoft },
+    Segmented: { trackBg: palette.raised },
+  };
+}
+
 /** The same palette as antd's seed tokens. */
 export function antdTokens(palette: Palette) {
   return {
@@ -149,6 +157,7 @@ export function antdTokens(palette: Palette) {
     controlItemBgHover: palette.raised,
     fontFamily: FONT,
     fontSize: 15,
+    fontSizeSM: 13,
     borderRadius: 8,
     controlHeight: 36,
   };

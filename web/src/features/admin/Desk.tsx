@@ -8,7 +8,7 @@ import { client } from '../../api/client';
 import { useTranslation } from '../../i18n/useText';
 import { useStore } from '../../lib/store';
 import { appearance } from '../../ui/appearance';
-import { antdTokens, dark, light } from '../../ui/theme';
+import { antdParts, antdTokens, dark, light } from '../../ui/theme';
 import { Icon, type IconName } from '../../ui/Icon';
 import { NavLink } from '../../ui/NavLink';
 import { AuditPage } from './AuditPage';
@@ -69,6 +69,7 @@ export default function Desk() {
       locale={isEnglish ? enUS : zhCN}
       theme={{
         token: antdTokens(isDark ? dark : light),
+        components: antdParts(isDark ? dark : light),
         algorithm: isDark ? antdTheme.darkAlgorithm : antdTheme.defaultAlgorithm,
       }}
     >

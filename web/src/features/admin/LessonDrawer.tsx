@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { Button, DatePicker, Drawer, Form, Input, Select, Skeleton, TreeSelect } from 'antd';
+import { App, Button, DatePicker, Drawer, Form, Input, Select, Skeleton, TreeSelect } from 'antd';
 import dayjs, { type Dayjs } from 'dayjs';
 import { useState } from 'react';
 import {
@@ -12,8 +12,10 @@ import {
 import { client } from '../../api/client';
 import { keys } from '../../api/live';
 import type { Lesson, Person } from '../../api/types';
-import { useTranslation } from '../../i18n/useText';
+import { useProblemText, useTranslation } from '../../i18n/useText';
 import { success, unwrap } from '../../lib/result';
+import { API_PAGE_MAX, everyPage } from './exporting';
+import { Refusal } from './Refusal';
 import { unitTree, useChange, usePeople, useUnits } from './queries';
 
 interface Draft {
@@ -26,8 +28,6 @@ interface Draft {
 
 /** People offered at once; more are found by searching. */
 const OFFERED_MAX = 50;
-/** The API's largest page, used when a whole unit is added. */
-const UNIT_MAX = 200;
 
 /** Arranges a new lesson, or changes one that has not begun. */
 export function LessonDrawer({ lesson, onClose }: { lesson?: Lesson; onClose: () => void }) {
@@ -43,6 +43,7 @@ export function LessonDrawer({ lesson, onClose }: { lesson?: Lesson; onClose: ()
       open
       size={560}
       title={lesson ? t('lessons.editTitle') : t('lessons.create')}
+      mask={{ closable: false }}
       onClose={onClose}
     >
       {isReady ? (
@@ -88,10 +89,13 @@ function LessonForm({ lesson, chosen, onDone }: FormProps) {
   const session = client.session.get();
   const home = session.status === 'signed_in' ? session.me.unit.id : undefined;
   const units = useUnits();
-  const teachers = usePeople({ role: 'teacher', page_size: UNIT_MAX }, lesson === undefined);
+  const teachers = usePeople({ role: 'teacher', page_size: API_PAGE_MAX }, lesson === undefined);
   const [form] = Form.useForm<Draft>();
   const required = { required: true, message: t('desk.required') };
-  const change = useChange((draft: Draft) => save(lesson, draft), keys.lessons, { onDone });
+  const change = useChange((draft: Draft) => save(lesson, draft), keys.lessons, {
+    onDone,
+    inForm: true,
+  });
   return (
     <Form<Draft>
       form={form}
@@ -142,6 +146,7 @@ function LessonForm({ lesson, chosen, onDone }: FormProps) {
       <Form.Item name="learner_ids" label={t('lessons.learners')}>
         <LearnerSelect known={chosen} unitId={() => form.getFieldValue('unit_id') as string} />
       </Form.Item>
+      <Refusal error={change.error} />
       <Button type="primary" htmlType="submit" loading={change.isPending} block>
         {t('app.save')}
       </Button>
@@ -160,6 +165,8 @@ interface LearnerSelectProps {
 
 function LearnerSelect({ id, known, unitId, value = [], onChange }: LearnerSelectProps) {
   const { t } = useTranslation();
+  const { message } = App.useApp();
+  const problemText = useProblemText();
   const [q, setQ] = useState('');
   const [added, setAdded] = useState<Person[]>([]);
   const [busy, setBusy] = useState(false);
@@ -171,15 +178,18 @@ function LearnerSelect({ id, known, unitId, value = [], onChange }: LearnerSelec
   );
   const addUnit = async () => {
     setBusy(true);
-    const result = await listPeople({
-      role: 'learner',
-      unit_id: unitId(),
-      page_size: UNIT_MAX,
-    });
+    const unit_id = unitId();
+    const result = await everyPage((page, page_size) =>
+      listPeople({ role: 'learner', unit_id, page, page_size }),
+    );
     setBusy(false);
-    if (!result.ok) return;
-    setAdded(result.value.items);
-    onChange?.([...new Set([...value, ...result.value.items.flatMap(accountOf)])]);
+    if (!result.ok) {
+      void message.error(problemText(result.error));
+      return;
+    }
+    const active = result.value.filter((person) => !person.disabled);
+    setAdded([...added, ...active]);
+    onChange?.([...new Set([...value, ...active.flatMap(accountOf)])]);
   };
   return (
     <div className="desk-learners">

@@ -1,28 +1,26 @@
 import { DownloadOutlined, PlusOutlined } from '@ant-design/icons';
-import { Button, Space } from 'antd';
+import { useMutation } from '@tanstack/react-query';
+import { App, Button, Space } from 'antd';
 import type { ReactNode } from 'react';
-import { useTranslation } from '../../i18n/useText';
+import { useProblemText, useTranslation } from '../../i18n/useText';
+import { problemOf, unwrap, type Result } from '../../lib/result';
 
 interface Props {
   title: string;
-  onExport?: () => void;
+  /** Collects what the filters let through and offers it as a file; answers how many rows. */
+  onExport?: () => Promise<Result<number>>;
   create?: { text: string; onClick: () => void; testId: string };
   children?: ReactNode;
 }
 
 /** A page's title with its main actions, and the filters below. */
 export function PageHead({ title, onExport, create, children }: Props) {
-  const { t } = useTranslation();
   return (
     <div className="desk-head">
       <div className="desk-title">
         <h1>{title}</h1>
         <Space wrap>
-          {onExport && (
-            <Button icon={<DownloadOutlined />} title={t('desk.shown')} onClick={onExport}>
-              {t('desk.export')}
-            </Button>
-          )}
+          {onExport && <ExportButton onExport={onExport} />}
           {create && (
             <Button
               type="primary"
@@ -37,5 +35,27 @@ export function PageHead({ title, onExport, create, children }: Props) {
       </div>
       {children !== undefined && <div className="desk-filters">{children}</div>}
     </div>
+  );
+}
+
+export function ExportButton({ onExport }: { onExport: () => Promise<Result<number>> }) {
+  const { t } = useTranslation();
+  const { message } = App.useApp();
+  const problemText = useProblemText();
+  const save = useMutation({
+    mutationFn: async () => unwrap(await onExport()),
+    onSuccess: (n) => void message.success(t('desk.exported', { n })),
+    onError: (error) => void message.error(problemText(problemOf(error))),
+  });
+  return (
+    <Button
+      icon={<DownloadOutlined />}
+      title={t('desk.shown')}
+      loading={save.isPending}
+      data-testid="export"
+      onClick={() => save.mutate()}
+    >
+      {t('desk.export')}
+    </Button>
   );
 }

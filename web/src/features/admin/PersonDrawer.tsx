@@ -5,6 +5,7 @@ import type { PersonDraft } from '../../api/calls';
 import { keys } from '../../api/live';
 import { ROLES, type Person, type Role, type RoleGrant } from '../../api/types';
 import { useTranslation } from '../../i18n/useText';
+import { Refusal } from './Refusal';
 import { unitTree, useChange, useUnits } from './queries';
 
 /** A new person, or one that is there already with their roles. */
@@ -15,6 +16,7 @@ export function PersonDrawer({ person, onClose }: { person?: Person; onClose: ()
       open
       size={480}
       title={person ? t('persons.editTitle', { name: person.name }) : t('persons.create')}
+      mask={{ closable: false }}
       onClose={onClose}
     >
       {person ? (
@@ -38,7 +40,10 @@ function CreateForm({ onDone }: { onDone: () => void }) {
   const { t } = useTranslation();
   const unitField = useUnitField();
   const required = { required: true, message: t('desk.required') };
-  const create = useChange((draft: PersonDraft) => createPerson(draft), keys.people, { onDone });
+  const create = useChange((draft: PersonDraft) => createPerson(draft), keys.people, {
+    onDone,
+    inForm: true,
+  });
   return (
     <Form<PersonDraft>
       layout="vertical"
@@ -89,6 +94,7 @@ function CreateForm({ onDone }: { onDone: () => void }) {
       >
         <Input.Password autoComplete="new-password" />
       </Form.Item>
+      <Refusal error={create.error} />
       <Button type="primary" htmlType="submit" loading={create.isPending} block>
         {t('app.save')}
       </Button>
@@ -103,7 +109,7 @@ function EditForm({ person, onDone }: { person: Person; onDone: () => void }) {
   const edit = useChange(
     (change: { name: string; unit_id: string }) => editPerson(person.id, change),
     keys.people,
-    { onDone },
+    { onDone, inForm: true },
   );
   return (
     <Form<{ name: string; unit_id: string }>
@@ -118,6 +124,7 @@ function EditForm({ person, onDone }: { person: Person; onDone: () => void }) {
       <Form.Item name="unit_id" label={t('persons.unit')} rules={[required]}>
         <TreeSelect {...unitField} />
       </Form.Item>
+      <Refusal error={edit.error} />
       <Button type="primary" htmlType="submit" loading={edit.isPending} block>
         {t('app.save')}
       </Button>

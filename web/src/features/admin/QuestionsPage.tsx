@@ -1,22 +1,25 @@
 import { CheckCircleFilled, DeleteOutlined, PlusOutlined } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
-import { Button, Checkbox, Drawer, Form, Input, Segmented, Table, TreeSelect } from 'antd';
+import { Button, Checkbox, Drawer, Form, Input, Segmented, Select, Space, TreeSelect } from 'antd';
 import type { ColumnsType } from 'antd/es/table';
-import { useState } from 'react';
 import { createQuestion, listQuestions, type QuestionDraft } from '../../api/calls';
 import { client } from '../../api/client';
 import { keys } from '../../api/live';
 import type { Question, QuestionKind } from '../../api/types';
 import { useTranslation } from '../../i18n/useText';
-import { downloadCsv } from '../../lib/csv';
-import { unwrap } from '../../lib/result';
+import type { Translate } from '../../i18n/texts';
+import { success, unwrap } from '../../lib/result';
 import { Empty } from '../../ui/State';
+import { DeskTable, PAGE_SIZE, usePages } from './DeskTable';
+import { exportCsv, type CsvColumn } from './exporting';
 import { PageHead } from './PageHead';
+import { Refusal } from './Refusal';
 import { unitTree, useChange, useUnits } from './queries';
 import { useFilters } from './useFilters';
 
 const OPTIONS_MIN = 2;
 const OPTIONS_MAX = 8;
+const KINDS = ['single', 'multiple', 'true_false'] as const;
 
 function useKindText(): Record<QuestionKind, string> {
   const { t } = useTranslation();
@@ -30,15 +33,16 @@ function useKindText(): Record<QuestionKind, string> {
 export function QuestionsPage() {
   const { t } = useTranslation();
   const kindText = useKindText();
-  const [get, set] = useFilters();
-  const [creating, setCreating] = useState(false);
+  const { get, set, open } = useFilters();
   const q = get('q');
   const questions = useQuery({
     queryKey: [...keys.questions, q],
     queryFn: async () => unwrap(await listQuestions(q)),
     placeholderData: (before) => before,
   });
-  const rows = questions.data?.items ?? [];
+  const rows = (questions.data?.items ?? []).filter(
+    (question) => get('kind') === '' || question.kind === get('kind'),
+  );
   const columns: ColumnsType<Question> = [
     { title: t('questions.text'), dataIndex: 'text' },
     {
@@ -57,7 +61,7 @@ export function QuestionsPage() {
               {option.text}
               {option.correct === true && (
                 <span className="desk-correct">
-                  <CheckCircleFilled /> {t('questions.correct')}
+                  <CheckCircleFilled /> {t('questions.answer')}
                 </span>
               )}
             </li>
@@ -67,15 +71,7 @@ export function QuestionsPage() {
     },
   ];
   const exportAll = () =>
-    downloadCsv(
-      t('desk.questions'),
-      [t('questions.text'), t('questions.kind'), t('questions.options')],
-      rows.map((each) => [
-        each.text,
-        kindText[each.kind],
-        each.options.map((option) => option.text).join('; '),
-      ]),
-    );
+    Promise.resolve(success(exportCsv(t('desk.questions'), csvColumns(t, kindText), rows)));
   return (
     <>
       <PageHead
@@ -83,40 +79,87 @@ export function QuestionsPage() {
         onExport={exportAll}
         create={{
           text: t('questions.create'),
-          onClick: () => setCreating(true),
+          onClick: () => open({ new: '1' }),
           testId: 'question-create',
         }}
       >
-        <Input.Search
-          allowClear
-          className="desk-search"
-          aria-label={t('desk.search')}
-          placeholder={t('desk.search')}
-          defaultValue={q}
-          onSearch={(next) => set({ q: next })}
-        />
+        <FilterBar />
       </PageHead>
-      <Table<Question>
+      <DeskTable<Question>
         rowKey="id"
-        size="middle"
         columns={columns}
-        dataSource={rows}
-        loading={questions.isPending || questions.isPlaceholderData}
+        rows={rows}
+        loading={questions}
         scroll={{ x: 720 }}
-        locale={{
-          emptyText: (
+        empty={
+          q === '' && get('kind') === '' ? (
             <Empty icon="question" title={t('questions.empty')} hint={t('questions.emptyHint')} />
-          ),
-        }}
-        pagination={{ pageSize: 20, showSizeChanger: false, hideOnSinglePage: true }}
+          ) : (
+            <Empty
+              icon="question"
+              title={t('questions.noMatch')}
+              hint={t('questions.noMatchHint')}
+            />
+          )
+        }
+        pagination={{ ...usePages(rows.length), pageSize: PAGE_SIZE }}
       />
-      {creating && (
-        <Drawer open size={520} title={t('questions.create')} onClose={() => setCreating(false)}>
-          <QuestionForm onDone={() => setCreating(false)} />
+      {get('new') === '1' && (
+        <Drawer
+          open
+          size={560}
+          title={t('questions.create')}
+          mask={{ closable: false }}
+          onClose={() => set({ new: undefined })}
+        >
+          <QuestionForm onDone={() => set({ new: undefined })} />
         </Drawer>
       )}
     </>
   );
+}
+
+function FilterBar() {
+  const { t } = useTranslation();
+  const kindText = useKindText();
+  const { get, set } = useFilters();
+  return (
+    <Space wrap>
+      <Input.Search
+        key={get('q')}
+        allowClear
+        className="desk-search"
+        aria-label={t('desk.search')}
+        placeholder={t('questions.searchHint')}
+        defaultValue={get('q')}
+        onSearch={(q) => set({ q, page: undefined })}
+      />
+      <Select
+        allowClear
+        className="desk-role"
+        aria-label={t('questions.kind')}
+        placeholder={t('questions.kind')}
+        value={get('kind') || undefined}
+        options={KINDS.map((kind) => ({ value: kind, label: kindText[kind] }))}
+        onChange={(kind: string | undefined) => set({ kind, page: undefined })}
+      />
+    </Space>
+  );
+}
+
+function csvColumns(t: Translate, kindText: Record<QuestionKind, string>): CsvColumn<Question>[] {
+  const texts = (question: Question, right: boolean) =>
+    question.options
+      .filter((option) => !right || option.correct === true)
+      .map((option) => option.text)
+      .join('; ');
+  return [
+    { title: t('questions.text'), value: (question) => question.text },
+    { title: t('questions.kind'), value: (question) => kindText[question.kind] },
+    { title: t('questions.options'), value: (question) => texts(question, false) },
+    { title: t('questions.answer'), value: (question) => texts(question, true) },
+    { title: t('questions.unit'), value: (question) => question.unit?.name ?? '' },
+  ];
 }
 
 interface Draft extends Omit<QuestionDraft, 'options'> {
@@ -141,7 +184,7 @@ function QuestionForm({ onDone }: { onDone: () => void }) {
         })),
       }),
     keys.questions,
-    { onDone },
+    { onDone, inForm: true },
   );
   const setOptions = (kind: QuestionKind) => {
     const texts = kind === 'true_false' ? [t('questions.right'), t('questions.wrong')] : ['', ''];
@@ -163,7 +206,7 @@ function QuestionForm({ onDone }: { onDone: () => void }) {
       </Form.Item>
       <Form.Item name="kind" label={t('questions.kind')}>
         <Segmented<QuestionKind>
-          options={(['single', 'multiple', 'true_false'] as const).map((kind) => ({
+          options={KINDS.map((kind) => ({
             value: kind,
             label: kindText[kind],
           }))}
@@ -174,6 +217,7 @@ function QuestionForm({ onDone }: { onDone: () => void }) {
       <Form.Item name="unit_id" label={t('questions.unit')} rules={[required]}>
         <TreeSelect treeData={unitTree(units.data ?? [])} treeDefaultExpandAll />
       </Form.Item>
+      <Refusal error={create.error} />
       <Button type="primary" htmlType="submit" loading={create.isPending} block>
         {t('app.save')}
       </Button>

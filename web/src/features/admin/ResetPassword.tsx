@@ -3,6 +3,7 @@ import { resetPassword } from '../../api/calls';
 import { keys } from '../../api/live';
 import type { Person } from '../../api/types';
 import { useTranslation } from '../../i18n/useText';
+import { Refusal } from './Refusal';
 import { useChange } from './queries';
 
 export function ResetPassword({ person, onClose }: { person: Person; onClose: () => void }) {
@@ -11,7 +12,7 @@ export function ResetPassword({ person, onClose }: { person: Person; onClose: ()
   const reset = useChange(
     ({ password }: { password: string }) => resetPassword(person.id, password),
     keys.people,
-    { done: t('persons.resetDone'), onDone: onClose },
+    { done: t('persons.resetDone'), onDone: onClose, inForm: true },
   );
   return (
     <Modal
@@ -31,6 +32,7 @@ export function ResetPassword({ person, onClose }: { person: Person; onClose: ()
         >
           <Input.Password autoComplete="new-password" />
         </Form.Item>
+        <Refusal error={reset.error} />
       </Form>
     </Modal>
   );

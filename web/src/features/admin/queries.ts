@@ -23,11 +23,14 @@ export function usePeople(filter: PeopleFilter, enabled = true) {
   });
 }
 
-/** A change on the server: says that it is done, refreshes what depends on it, or tells why not. */
+/**
+ * A change on the server: says that it is done and refreshes what depends on it. A refusal is told
+ * in passing, or stays in the form that shows it (`inForm`).
+ */
 export function useChange<Input, Output>(
   change: (input: Input) => Promise<Result<Output>>,
   refreshes: QueryKey,
-  options: { done?: string; onDone?: (output: Output) => void } = {},
+  options: { done?: string; onDone?: (output: Output) => void; inForm?: boolean } = {},
 ) {
   const { t } = useTranslation();
   const { message } = App.useApp();
@@ -39,7 +42,9 @@ export function useChange<Input, Output>(
       void message.success(options.done ?? t('desk.saved'));
       options.onDone?.(output);
     },
-    onError: (error) => void message.error(problemText(problemOf(error))),
+    onError: (error) => {
+      if (options.inForm !== true) void message.error(problemText(problemOf(error)));
+    },
   });
 }
 

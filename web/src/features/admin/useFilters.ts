@@ -1,13 +1,19 @@
 import { useSearchParams } from 'wouter';
 
-/** Filters that live in the address, so that a view can be shared and found again. */
-export function useFilters(): [
-  (name: string) => string,
-  (changes: Record<string, string | undefined>) => void,
-] {
+type Changes = Record<string, string | undefined>;
+
+/** What is shown lives in the address, so that a view can be shared and found again. */
+export interface Filters {
+  get: (name: string) => string;
+  /** Takes the place of the present view. */
+  set: (changes: Changes) => void;
+  /** Opens something over the view, which the browser's way back closes. */
+  open: (changes: Changes) => void;
+}
+
+export function useFilters(): Filters {
   const [search, setSearch] = useSearchParams();
-  const get = (name: string) => search.get(name) ?? '';
-  const set = (changes: Record<string, string | undefined>) =>
+  const change = (changes: Changes, replace: boolean) =>
     setSearch(
       (current) => {
         const next = new URLSearchParams(current);
@@ -17,7 +23,11 @@ export function useFilters(): [
         }
         return next;
       },
-      { replace: true },
+      { replace },
     );
-  return [get, set];
+  return {
+    get: (name) => search.get(name) ?? '',
+    set: (changes) => change(changes, true),
+    open: (changes) => change(changes, false),
+  };
 }
