@@ -73,6 +73,19 @@ describe("a live class in two browsers", () => {
     await teacher.getByTestId("chat-message").filter({ hasText: "老师好" }).waitFor();
   });
 
+  test("whom the teacher calls on is told, shown first, and told when the turn ends", async () => {
+    await learner.getByTestId("control-hand").click();
+    await teacher.getByTestId("tab-people").click();
+    const floor = teacher.getByTestId("person-floor");
+    await floor.and(teacher.locator('[data-given="false"]')).click();
+    await learner.getByTestId("banner-floor").waitFor();
+    await teacher.locator(".strip .tile-floor").waitFor();
+    await learner.locator('[data-testid="control-hand"][aria-pressed="false"]').waitFor();
+    await picture(learner, "class-floor");
+    await floor.and(teacher.locator('[data-given="true"]')).click();
+    await learner.getByTestId("banner-floor").waitFor({ state: "detached" });
+  });
+
   test("a question and a check are asked at the server's times, and answered", async () => {
     await eventually("both kinds were asked", PROMPT_MS, async () => robot.answered.size === 2);
     assert.deepEqual([...robot.answered].sort(), ["presence", "question"]);

@@ -274,6 +274,23 @@ async function answer(card, answered) {
   answered.add(kind);
 }
 
+const axe = readFileSync(join(project, "web/node_modules/axe-core/axe.min.js"), "utf8");
+
+/**
+ * Serious and critical faults that axe finds on the page, each with the place.
+ * @param {any} page @returns {Promise<string[]>}
+ */
+export async function faults(page) {
+  // Evaluated, because the page's own policy lets no script in.
+  await page.evaluate(`${axe};0`);
+  return page.evaluate(async () => {
+    const { violations } = await /** @type {any} */ (window).axe.run();
+    return violations
+      .filter((/** @type {any} */ found) => ["serious", "critical"].includes(found.impact))
+      .map((/** @type {any} */ found) => `${found.id}: ${found.nodes[0].html.slice(0, 200)}`);
+  });
+}
+
 /** The lesson that runs now. @param {Server} server @param {string} bearer @returns {Promise<string>} */
 export async function liveLesson(server, bearer) {
   const { items } = await server.call("GET", "/api/lessons?scope=today", undefined, bearer);

@@ -3,7 +3,6 @@ import { QueryClientProvider } from '@tanstack/react-query';
 import { Room as Media } from 'livekit-client';
 import { createElement } from 'react';
 import { createRoot } from 'react-dom/client';
-import { BrowserRouter } from 'react-router';
 import { client } from '/src/api/client.ts';
 import { queryClient } from '/src/api/live.ts';
 import { createPrompts } from '/src/call/prompts.ts';
@@ -13,6 +12,7 @@ import { createStore } from '/src/lib/store.ts';
 import { startAppearance } from '/src/ui/appearance.ts';
 import { Toasts } from '/src/ui/toasts.tsx';
 import '/src/ui/base.css';
+import '/src/ui/controls.css';
 import '/src/ui/parts.css';
 import * as data from './data.mjs';
 
@@ -39,7 +39,14 @@ Object.assign(media.localParticipant, {
 others.forEach((participant, index) =>
   Object.assign(participant, {
     name: !isTeacher && index === 0 ? '周文静' : names[(index + 1) % names.length],
-    _attributes: !isTeacher && index === 0 ? { role: 'teacher' } : index === 2 ? { hand: '1' } : {},
+    _attributes:
+      !isTeacher && index === 0
+        ? { role: 'teacher' }
+        : index === 2
+          ? { hand: '1' }
+          : index === 4
+            ? { floor: '1' }
+            : {},
   }),
 );
 const state = createStore({
@@ -70,12 +77,8 @@ createRoot(document.getElementById('root')).render(
   createElement(
     QueryClientProvider,
     { client: queryClient },
-    createElement(
-      BrowserRouter,
-      null,
-      createElement(Room, { visit, lesson, join: state.get().join }),
-      createElement(Toasts),
-    ),
+    createElement(Room, { visit, lesson, join: state.get().join }),
+    createElement(Toasts),
   ),
 );
 const kind = query.get('prompt');

@@ -112,6 +112,7 @@ export const enDesk: DeskTexts = {
     scopeToday: 'Today',
     scopeUpcoming: 'Coming up',
     scopePast: 'Past',
+    teacherHint: 'Left empty, you teach it yourself',
     keepTeacher: 'The teacher is chosen when the lesson is arranged',
     endBeforeStart: 'The end must be after the start.',
   },

@@ -111,6 +111,7 @@ export const zhCNDesk = {
     scopeToday: '今天',
     scopeUpcoming: '以后',
     scopePast: '以前',
+    teacherHint: '不选的话，就由您自己上课',
     keepTeacher: '老师在新建时选定',
     endBeforeStart: '结束时间要晚于开始时间。',
   },

@@ -1,6 +1,7 @@
-import { useEffect, useId, useRef, type ReactNode } from 'react';
+import { useId, type ReactNode } from 'react';
 import { useTranslation } from '../i18n/useText';
 import { Button } from './Button';
+import { useModal } from './useModal';
 
 interface DialogProps {
   title: string;
@@ -14,18 +15,14 @@ interface DialogProps {
 /** A modal by the browser's own dialog: it keeps the focus inside and closes on Escape. */
 export function Dialog({ title, onClose, children, footer, look = 'card' }: DialogProps) {
   const { t } = useTranslation();
-  const ref = useRef<HTMLDialogElement>(null);
+  const { ref, onKeyDown } = useModal();
   const id = useId();
-  useEffect(() => {
-    const dialog = ref.current;
-    dialog?.showModal();
-    return () => dialog?.close();
-  }, []);
   return (
     <dialog
       ref={ref}
       className={`dialog dialog-${look}`}
       aria-labelledby={id}
+      onKeyDown={onKeyDown}
       onCancel={(event) => {
         event.preventDefault();
         onClose();

@@ -66,6 +66,8 @@ export default function Desk() {
   if (!first) return <Redirect to="/" replace />;
   return (
     <ConfigProvider
+      // antd would set two characters apart, which screen readers then read as two words.
+      button={{ autoInsertSpace: false }}
       locale={isEnglish ? enUS : zhCN}
       theme={{
         token: antdTokens(isDark ? dark : light),

@@ -1,5 +1,5 @@
 import { Button, Skeleton, Table, type TableProps } from 'antd';
-import type { ReactNode } from 'react';
+import { useEffect, useRef, type ReactNode } from 'react';
 import { useProblemText, useTranslation } from '../../i18n/useText';
 import { problemOf } from '../../lib/result';
 import { Notice } from '../../ui/State';
@@ -25,10 +25,11 @@ interface Props<Row> extends Omit<TableProps<Row>, 'loading' | 'dataSource' | 'l
 
 /** A table that says when it loads, when it could not load, and how it gets filled. */
 export function DeskTable<Row extends object>({ rows, loading, empty, ...table }: Props<Row>) {
+  const box = useScrollByKeyboard();
   if (loading.isPending) return <TableSkeleton />;
   if (loading.isError && rows.length === 0) return <Failed loading={loading} />;
   return (
-    <>
+    <div ref={box}>
       {loading.isError && <Failed loading={loading} />}
       <Table<Row>
         size="middle"
@@ -37,8 +38,17 @@ export function DeskTable<Row extends object>({ rows, loading, empty, ...table }
         loading={loading.isPlaceholderData === true}
         locale={{ emptyText: empty }}
       />
-    </>
+    </div>
   );
+}
+
+/** antd lets nobody without a mouse reach the part of a table that scrolls. */
+function useScrollByKeyboard() {
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    box.current?.querySelector('.ant-table-content')?.setAttribute('tabindex', '0');
+  });
+  return box;
 }
 
 function TableSkeleton() {

@@ -124,7 +124,7 @@ function LessonForm({ lesson, chosen, onDone }: FormProps) {
           <Input disabled value={lesson.teacher?.name ?? t('home.noTeacher')} />
         </Form.Item>
       ) : (
-        <Form.Item name="teacher_id" label={t('lessons.teacher')}>
+        <Form.Item name="teacher_id" label={t('lessons.teacher')} extra={t('lessons.teacherHint')}>
           <Select
             allowClear
             showSearch={{ optionFilterProp: 'label' }}

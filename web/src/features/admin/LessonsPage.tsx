@@ -130,6 +130,7 @@ function Chosen({ lessons, onClear }: { lessons: Lesson[]; onClear: () => void }
       title: t('lessons.cancelManyTitle', { n: lessons.length }),
       content: t('lessons.cancelText'),
       okText: t('lessons.cancel'),
+      cancelText: t('app.back'),
       okButtonProps: { danger: true },
       onOk: () => bulk.run(lessons, (lesson) => actOnLesson(lesson.id, 'cancel')).then(onClear),
     });
@@ -165,24 +166,24 @@ function useColumns(): ColumnsType<Lesson> {
   const { t, i18n } = useTranslation();
   return [
     { title: t('lessons.name'), dataIndex: 'title' },
-    { title: t('lessons.unit'), dataIndex: ['unit', 'name'], width: 180 },
+    { title: t('lessons.unit'), dataIndex: ['unit', 'name'], width: 160 },
     {
       title: t('lessons.teacher'),
       key: 'teacher',
-      width: 130,
+      width: 110,
       render: (_, lesson) => lesson.teacher?.name ?? t('home.noTeacher'),
     },
     {
       title: t('lessons.starts'),
       dataIndex: 'starts_at',
-      width: 170,
+      width: 160,
       render: (at: string) => dateTime(at, i18n.language),
     },
-    { title: t('lessons.learners'), dataIndex: 'learners', width: 96, align: 'right' },
+    { title: t('lessons.learners'), dataIndex: 'learners', width: 100, align: 'right' },
     {
       title: t('lessons.state'),
       dataIndex: 'state',
-      width: 130,
+      width: 120,
       render: (state: Lesson['state']) => (
         <StateTag tone={lessonTone(state)}>{t(`lessonState.${state}`)}</StateTag>
       ),
@@ -190,7 +191,7 @@ function useColumns(): ColumnsType<Lesson> {
     {
       title: <span className="visually-hidden">{t('desk.actions')}</span>,
       key: 'actions',
-      width: 180,
+      width: 164,
       fixed: 'right',
       render: (_, lesson) => <RowActions lesson={lesson} />,
     },

@@ -54,6 +54,7 @@ export function QuestionsPage() {
     {
       title: t('questions.options'),
       key: 'options',
+      width: '40%',
       render: (_, question) => (
         <ul className="desk-options">
           {question.options.map((option) => (
@@ -192,6 +193,8 @@ function QuestionForm({ onDone }: { onDone: () => void }) {
       'options',
       texts.map((text) => ({ text, correct: false })),
     );
+    // What was found wrong with the options before does not concern the new ones.
+    form.setFields(texts.map((_, index) => ({ name: ['options', index, 'text'], errors: [] })));
   };
   return (
     <Form<Draft>
@@ -245,7 +248,11 @@ function Options() {
           {fields.map((field, index) => (
             <div key={field.key} className="desk-option">
               <Form.Item name={[field.name, 'text']} rules={[required]}>
-                <Input placeholder={t('questions.option', { n: index + 1 })} maxLength={200} />
+                <Input
+                  aria-label={t('questions.option', { n: index + 1 })}
+                  placeholder={t('questions.option', { n: index + 1 })}
+                  maxLength={200}
+                />
               </Form.Item>
               <Form.Item name={[field.name, 'correct']} valuePropName="checked">
                 <Checkbox>{t('questions.correct')}</Checkbox>

@@ -70,7 +70,20 @@ function Person({ person, children }: { person: Participant; children: ReactNode
   return (
     <li data-testid="person" data-identity={person.identity}>
       <Avatar name={name} />
-      <span className="people-name">{person.isLocal ? t('room.you', { name }) : name}</span>
+      <div className="people-words">
+        <span className="people-name">{person.isLocal ? t('room.you', { name }) : name}</span>
+        <Signs person={person} />
+      </div>
+      {children}
+    </li>
+  );
+}
+
+/** Hand, microphone, camera and connection of one person. */
+function Signs({ person }: { person: Participant }) {
+  const { t } = useTranslation();
+  return (
+    <div className="people-signs">
       {isRaised(person) && (
         <span className="people-hand" role="img" aria-label={t('room.handRaised')}>
           <Icon name="hand" />
@@ -91,8 +104,7 @@ function Person({ person, children }: { person: Participant; children: ReactNode
         <Icon name={person.isCameraEnabled ? 'camera' : 'cameraOff'} size={18} />
       </span>
       <ConnectionQualityIndicator participant={person} />
-      {children}
-    </li>
+    </div>
   );
 }
 

@@ -1,4 +1,4 @@
-import { useEffect, useId, useRef, useState } from 'react';
+import { useEffect, useId, useState } from 'react';
 import type { PromptAnswer } from '../../api/calls';
 import type { Prompt, PromptQuestion } from '../../api/types';
 import { startAlarm } from '../../call/alarm';
@@ -10,6 +10,7 @@ import { Button } from '../../ui/Button';
 import { Icon } from '../../ui/Icon';
 import { Ring } from '../../ui/Ring';
 import { Notice } from '../../ui/State';
+import { useModal } from '../../ui/useModal';
 
 /** How long a good result stays before the lesson is shown again. */
 const PASSED_SHOWN_MS = 2500;
@@ -25,19 +26,15 @@ export function PromptCard({ prompts }: { prompts: Prompts }) {
 type Shown = Exclude<PromptView, { phase: 'none' }>;
 
 function Card({ view, prompts }: { view: Shown; prompts: Prompts }) {
-  const ref = useRef<HTMLDialogElement>(null);
+  const { ref, onKeyDown } = useModal();
   const id = useId();
-  useEffect(() => {
-    const dialog = ref.current;
-    dialog?.showModal();
-    return () => dialog?.close();
-  }, []);
   const kind = view.phase === 'asking' ? view.prompt.kind : view.kind;
   return (
     <dialog
       ref={ref}
       className="prompt person"
       aria-labelledby={id}
+      onKeyDown={onKeyDown}
       data-testid="prompt-card"
       data-kind={kind}
       data-phase={view.phase}
