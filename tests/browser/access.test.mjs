@@ -127,6 +127,25 @@ describe("with a screen reader, large type or little motion", () => {
     });
   }
 
+  test("whoever joins while camera and microphone still open is told what is waited for", async () => {
+    const page = await signIn(browser, server, "learner3");
+    await page.addInitScript(() => {
+      const devices = navigator.mediaDevices;
+      const open = devices.getUserMedia.bind(devices);
+      const allowed = new Promise((resolve) => Object.assign(window, { allow: resolve }));
+      devices.getUserMedia = (wanted) => allowed.then(() => open(wanted));
+    });
+    await page.goto(`${server.url}/lessons/${lesson}`);
+    const join = page.getByTestId("prejoin-join");
+    await join.click();
+    await page.locator('[data-testid="prejoin-join"][aria-busy="true"]').waitFor();
+    assert.match(await join.innerText(), /正在打开摄像头和麦克风/);
+    await page.getByRole("status").filter({ hasText: "正在打开摄像头和麦克风" }).waitFor();
+    await page.evaluate(() => /** @type {any} */ (window).allow());
+    await page.getByTestId("stage").waitFor();
+    await page.context().close();
+  });
+
   test("at 200 % nothing is lost: no page scrolls sideways, every control of the class is on it", async () => {
     // A window of 1440 by 900 shows half as many pixels each way.
     const page = await signIn(browser, server, "admin", { viewport: { width: 720, height: 450 }, deviceScaleFactor: 2 });

@@ -14,8 +14,10 @@ import { Toasts } from '../ui/toasts';
 import { Header } from './Header';
 
 const SignIn = lazy(() => patiently(() => import('../features/session/SignIn')));
-const Home = lazy(() => patiently(() => import('../features/home/Home')));
-const Classroom = lazy(() => patiently(() => import('../features/classroom/Classroom')));
+const loadHome = () => patiently(() => import('../features/home/Home'));
+const loadClassroom = () => patiently(() => import('../features/classroom/Classroom'));
+const Home = lazy(loadHome);
+const Classroom = lazy(loadClassroom);
 const MyRecord = lazy(() => patiently(() => import('../features/attendance/MyRecord')));
 const Desk = lazy(async () => {
   const [page] = await Promise.all([
@@ -25,7 +27,16 @@ const Desk = lazy(async () => {
   return page;
 });
 
+/** The way into a class is fetched ahead, while somebody types a password or reads the page. */
+const AHEAD_AFTER_MS = 1000;
+
 export function App() {
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      for (const load of [loadHome, loadClassroom]) load().catch(() => undefined);
+    }, AHEAD_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, []);
   return (
     <Boundary fallback={() => <Crashed />}>
       <QueryClientProvider client={queryClient}>
