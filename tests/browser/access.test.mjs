@@ -12,7 +12,16 @@ const LOOKS = [
   { theme: "light", language: "zh-CN" },
   { theme: "dark", language: "en" },
 ];
-const DESK = ["lessons", "lessons?new=1", "questions", "questions?new=1", "people", "people?new=1", "units", "audit"];
+const DESK = [
+  "lessons",
+  "lessons?new=1",
+  "questions",
+  "questions?new=1",
+  "people",
+  "people?new=1",
+  "units",
+  "audit",
+];
 
 describe("without a mouse", () => {
   /** @type {Server} */ let server;
@@ -26,7 +35,9 @@ describe("without a mouse", () => {
     teacher = await signIn(browser, server, "teacher");
     await teacher.getByTestId("lesson-start").first().click();
     await throughPrejoin(teacher);
-    learner = await (await browser.newContext({ locale: "zh-CN", permissions: ["camera", "microphone"] })).newPage();
+    learner = await (
+      await browser.newContext({ locale: "zh-CN", permissions: ["camera", "microphone"] })
+    ).newPage();
     await learner.goto(server.url);
   });
 
@@ -148,13 +159,19 @@ describe("with a screen reader, large type or little motion", () => {
 
   test("at 200 % nothing is lost: no page scrolls sideways, every control of the class is on it", async () => {
     // A window of 1440 by 900 shows half as many pixels each way.
-    const page = await signIn(browser, server, "admin", { viewport: { width: 720, height: 450 }, deviceScaleFactor: 2 });
+    const page = await signIn(browser, server, "admin", {
+      viewport: { width: 720, height: 450 },
+      deviceScaleFactor: 2,
+    });
     for (const path of ["/", ...DESK.map((each) => `/desk/${each}`)]) {
       await settle(page, server.url + path);
       assert.ok(await fits(page), path);
     }
     await page.context().close();
-    const learner = await signIn(browser, server, "learner1", { viewport: { width: 720, height: 450 }, deviceScaleFactor: 2 });
+    const learner = await signIn(browser, server, "learner1", {
+      viewport: { width: 720, height: 450 },
+      deviceScaleFactor: 2,
+    });
     await settle(learner, `${server.url}/record`);
     assert.ok(await fits(learner));
     await learner.goto(`${server.url}/lessons/${lesson}`);
@@ -164,7 +181,10 @@ describe("with a screen reader, large type or little motion", () => {
     assert.ok(stage.height > 120, `the stage is ${stage.height} high`);
     for (const control of await learner.locator(".controls button:visible").all()) {
       const box = await control.boundingBox();
-      assert.ok(box.x >= 0 && box.x + box.width <= 720 && box.y + box.height <= 450, await control.innerText());
+      assert.ok(
+        box.x >= 0 && box.x + box.width <= 720 && box.y + box.height <= 450,
+        await control.innerText(),
+      );
     }
     await learner.context().close();
   });
@@ -173,8 +193,10 @@ describe("with a screen reader, large type or little motion", () => {
     const page = await signIn(browser, server, "learner2", { reducedMotion: "reduce" });
     await page.goto(`${server.url}/lessons/${lesson}`);
     await throughPrejoin(page);
-    const moving = await page.evaluate(() =>
-      document.getAnimations().filter((each) => Number(each.effect?.getComputedTiming().duration) > 1).length,
+    const moving = await page.evaluate(
+      () =>
+        document.getAnimations().filter((each) => Number(each.effect?.getComputedTiming().duration) > 1)
+          .length,
     );
     assert.equal(moving, 0);
     await page.context().close();
@@ -274,7 +296,8 @@ function markStop() {
 
 /** In the page: what Tab did not reach, and where the focus did not show. The marks are taken off. */
 function missed() {
-  const controls = 'a[href], button:enabled, input:enabled, select:enabled, textarea:enabled, summary, [tabindex="0"]';
+  const controls =
+    'a[href], button:enabled, input:enabled, select:enabled, textarea:enabled, summary, [tabindex="0"]';
   const name = (/** @type {Element} */ each) => each.outerHTML.slice(0, 160);
   const modal = document.querySelector("dialog[open]");
   const all = [...(modal ?? document).querySelectorAll(controls)].filter((each) => {

@@ -10,7 +10,8 @@ import { Server, launch, picture, signIn } from "./support.mjs";
 /** As long as names of units, people and lessons become. */
 const UNIT = "新疆维吾尔自治区巴音郭楞蒙古自治州和静县巴音布鲁克镇司法所";
 const PERSON = "阿卜杜热西提·买买提吐尔逊江·阿布都克里木";
-const LESSON = "社区矫正集中教育：《中华人民共和国社区矫正法》及其实施办法的解读、案例分析与问答（第三十六期）";
+const LESSON =
+  "社区矫正集中教育：《中华人民共和国社区矫正法》及其实施办法的解读、案例分析与问答（第三十六期）";
 
 describe("the desk", () => {
   /** @type {Server} */ let server;
@@ -68,7 +69,9 @@ describe("the desk", () => {
     await page.getByTestId("person-row").nth(3).waitFor();
     assert.equal(await page.getByTestId("person-row").count(), 4);
     const [file] = await Promise.all([page.waitForEvent("download"), page.getByTestId("export").click()]);
-    const lines = readFileSync(await file.path(), "utf8").trim().split("\r\n");
+    const lines = readFileSync(await file.path(), "utf8")
+      .trim()
+      .split("\r\n");
     assert.equal(lines.length, 1 + 4, lines.join("\n"));
     await page.getByTestId("person-create").click();
     await page.locator(".ant-drawer-open").waitFor();

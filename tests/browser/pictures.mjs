@@ -40,7 +40,10 @@ try {
   await learner.getByTestId("chat-input").fill("老师好，我能听清楚。");
   await learner.getByTestId("chat-input").press("Enter");
   await teacher.getByTestId("tab-board").click();
-  await phone.getByTestId("prompt-card").waitFor({ timeout: 60_000 });
+  await teacher.getByTestId("lesson-question").click();
+  await teacher.getByTestId("question-ask").first().click();
+  const question = phone.locator('[data-testid="prompt-card"][data-kind="question"]');
+  await question.waitFor({ timeout: 60_000 });
   await shot(phone, "check-on-a-phone");
   const robots = [attending(learner), attending(phone)];
   await eventually("the phone's prompt is answered", 60_000, async () =>
