@@ -83,7 +83,7 @@ function watchConnections(page, policy) {
 /**
  * The candidate pairs in use: what the browser's own end is, and how much went through.
  * @param {any} page
- * @returns {Promise<{type: string, protocol: string, relay?: string, remote: string, sent: number, received: number}[]>}
+ * @returns {Promise<{type: string, protocol: string, relay?: string, remote: string, address: string, sent: number, received: number}[]>}
  */
 function pairs(page) {
   return page.evaluate(async () => {
@@ -100,6 +100,7 @@ function pairs(page) {
           protocol: local.protocol,
           relay: local.relayProtocol,
           remote: remote.protocol,
+          address: remote.address,
           sent: pair.bytesSent,
           received: pair.bytesReceived,
         });
@@ -164,6 +165,24 @@ describe("a class whose server offers no UDP", () => {
       assert.deepEqual([pair.protocol, pair.remote, more.length], ["tcp", "tcp", 0]);
       assert.ok(pair.sent > CARRIED_BYTES && pair.received > CARRIED_BYTES, JSON.stringify(pair));
     }
+  });
+});
+
+describe("a class at an IPv6 address", () => {
+  /** @type {Server} */ let server;
+  /** @type {Class} */ let lesson;
+
+  after(async () => {
+    await lesson?.end();
+    await server?.close();
+  });
+
+  test("has picture and sound", async () => {
+    server = await Server.start({ host: "[::1]" });
+    lesson = await Class.begin(server, "all");
+    await lesson.isWhole();
+    const [pair] = await pairs(lesson.learner);
+    assert.deepEqual([pair.protocol, pair.address], ["udp", "::1"]);
   });
 });
 

@@ -47,21 +47,22 @@ function freeUdpPort() {
 }
 
 export class Server {
-  /** @param {{http: number, media: number}} ports @param {string} data @param {string[]} options */
-  constructor(ports, data, options) {
+  /** @param {{http: number, media: number}} ports @param {string} data @param {string[]} options @param {string} host */
+  constructor(ports, data, options, host) {
     this.ports = ports;
+    this.host = host;
     this.data = data;
     this.options = options;
-    this.url = `http://127.0.0.1:${ports.http}`;
+    this.url = `http://${host}:${ports.http}`;
     this.log = join(data, "server.log");
   }
 
-  /** @param {{options?: string[], config?: string}} [settings] further options, and a configuration file */
-  static async start({ options = [], config } = {}) {
+  /** @param {{options?: string[], config?: string, host?: string}} [settings] further options, a file, an address */
+  static async start({ options = [], config, host = "127.0.0.1" } = {}) {
     const ports = { http: await freeTcpPort(), media: await freeUdpPort() };
     const data = mkdtempSync(join(tmpdir(), "mingtang-browser-"));
     if (config) writeFileSync(join(data, "mingtang.toml"), config);
-    const server = new Server(ports, data, options);
+    const server = new Server(ports, data, options, host);
     await server.run();
     return server;
   }
@@ -72,7 +73,7 @@ export class Server {
     this.process = spawn(
       binary(),
       [
-        ...["serve", "--demo", "--listen", `127.0.0.1:${this.ports.http}`],
+        ...["serve", "--demo", "--listen", `${this.host}:${this.ports.http}`],
         ...["--media-port", String(this.ports.media), "--data-dir", this.data],
         ...this.options,
       ],
