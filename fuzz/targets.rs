@@ -160,7 +160,6 @@ fn rtcp(input: &[u8]) -> bool {
             rtcp::Item::TransportFeedback(feedback) => assert!(feedback.len() <= input.len()),
             rtcp::Item::SenderInfo(_)
             | rtcp::Item::Block(_)
-            | rtcp::Item::TransportFeedback(_)
             | rtcp::Item::KeyFrameRequest { .. } => {}
         }
     }

@@ -4,8 +4,8 @@
 use super::command::ENCODINGS_MAX;
 use crate::domain::id::LegId;
 
-/// Share of the budget up to which somebody gets more than before; between this and the whole budget
-/// nothing changes, so that a noisy estimate does not make pictures flicker.
+/// Share of the budget up to which somebody gets more than before; between this and the whole
+/// budget nothing changes, so that a noisy estimate does not make pictures flicker.
 const RAISE_PERCENT: u64 = 90;
 
 /// Share of the budget up to which a picture that is seen is not taken away altogether: estimates

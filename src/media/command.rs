@@ -71,7 +71,8 @@ pub enum Command {
         /// See [`LegConfig::priority`].
         priority: u8,
     },
-    /// How much everybody wants a source beside others: the higher of this and the leg's own counts.
+    /// How much everybody wants a source beside others; the higher of this and the leg's own
+    /// counts.
     PrioritizeSource {
         /// The source.
         source: SourceId,

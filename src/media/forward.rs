@@ -267,17 +267,17 @@ impl Forwarding {
                 .get(usize::from(span.encoding))?
                 .remembered(span.epoch, number)
         });
-        let Some((packet, payload)) = found else {
+        let Some(found) = found else {
             return true;
         };
         let mut downlink = downlink_of(&mut self.downlinks, leg);
         if downlink.as_mut().is_some_and(|way| !way.may_resend(now)) {
             return true;
         }
-        let Some(room) = batch.room(payload.len() + LEG_OVERHEAD_BYTES) else {
+        let Some(room) = batch.room(found.1.len() + LEG_OVERHEAD_BYTES) else {
             return false;
         };
-        if let Some(len) = leg.resend(now, number, &span, packet, payload, room, downlink) {
+        if let Some(len) = leg.resend(now, number, &span, found, room, downlink) {
             batch.commit(leg.destination(), len);
         }
         true

@@ -322,8 +322,8 @@ impl Leg {
         self.lag = lag;
     }
 
-    /// Lets a packet wait, and all behind it. Tells whether the leg is behind; a packet before those
-    /// that wait is for sending now.
+    /// Lets a packet wait, and all behind it. Tells whether the leg is behind; a packet before
+    /// those that wait is for sending now.
     pub fn fall_behind(&mut self, arrival: &Arrival, packet: &Packet) -> bool {
         let next = Lag {
             encoding: arrival.encoding,
@@ -487,8 +487,7 @@ impl Leg {
         now: Instant,
         number: u64,
         span: &Span,
-        packet: &Packet,
-        payload: &[u8],
+        (packet, payload): (&Packet, &[u8]),
         room: &mut [u8],
         downlink: Option<&mut Downlink>,
     ) -> Option<usize> {

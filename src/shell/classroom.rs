@@ -69,8 +69,8 @@ impl Attendant {
         })
     }
 
-    /// Takes in the facts of the rooms, in order, until `stop` is dropped or sent and no fact waits;
-    /// `news` hears of all of them too.
+    /// Takes in the facts of the rooms, in order, until `stop` is dropped or sent and no fact
+    /// waits; `news` hears of all of them too.
     pub async fn attend(
         self,
         mut facts: mpsc::Receiver<NamedFact>,

@@ -14,8 +14,8 @@ use crate::domain::id::{ParticipantId, RoomId};
 use crate::domain::refusal::Refusal;
 use crate::hub::media::{MediaSendError, MediaSender};
 use crate::hub::rooms::{
-    EndedLine, FACTS_MAX, Letter, Line, LineError, NamedFact, Rest, Rooms, Routes, Seat, Spawn, Ticket,
-    gone,
+    EndedLine, FACTS_MAX, Letter, Line, LineError, NamedFact, Rest, Rooms, Routes, Seat, Spawn,
+    Ticket, gone,
 };
 use crate::media::command::{Command, Event, Fingerprint, HostCandidates};
 use crate::media::room::{Input, LiveIds, Output, Room, RoomConfig, RoomFact, RoomLimits};

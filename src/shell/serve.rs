@@ -110,7 +110,8 @@ async fn serve(
     let anchor = AnchorFile::of(&foundation.data_dir);
     tasks.spawn(anchor.clone().keep_signing(context.clone()));
     tasks.spawn(attendant.clone().catch_up());
-    let attending = Attending::start(config, &context, &plane, (attendant, facts), &mut tasks).await?;
+    let attending =
+        Attending::start(config, &context, &plane, (attendant, facts), &mut tasks).await?;
     tasks.spawn(deadlines(context.clone(), plane.rooms.clone()));
     let folded = figures.clone();
     tasks.spawn(async move {
@@ -149,13 +150,7 @@ async fn serve(
         ended = &mut server => return Err(Error::Http(flat(ended).err().unwrap_or_else(no_reason))),
     };
     tracing::info!(signal = ended?, "stopping");
-    plane.rooms.close_all(LeaveReason::ServerShutdown).await;
-    if timeout(ROOMS_END_MAX, plane.rooms.all_ended())
-        .await
-        .is_err()
-    {
-        tracing::warn!("rooms take too long to end");
-    }
+    end_rooms(&plane).await;
     handle.graceful_shutdown(Some(DRAIN_MAX));
     context.events.close();
     if let Err(error) = flat(server.await) {
@@ -166,6 +161,14 @@ async fn serve(
     tasks.shutdown().await;
     sign_ledger(&context, &anchor).await;
     Ok(())
+}
+
+async fn end_rooms(plane: &Plane) {
+    plane.rooms.close_all(LeaveReason::ServerShutdown).await;
+    let ended = timeout(ROOMS_END_MAX, plane.rooms.all_ended());
+    if ended.await.is_err() {
+        tracing::warn!("rooms take too long to end");
+    }
 }
 
 /// The tasks that store what rooms tell, which end with nothing left to store.

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use mingtang::domain::id::TransportId;
 use mingtang::hub::rooms::{Rooms, Stay};
-use mingtang::media::command::{Command, Event, Fingerprint};
+use mingtang::media::command::{Command, Event, Fingerprint, HostCandidates};
 use mingtang::media::room::Policy;
 use mingtang::media::signal::{
-    Admission, ClientDescription, FixedProfile, Layout, LeaveReason, Notice, Permissions,
+    Admission, ClientDescription, FixedProfile, Layout, LeaveReason, Notice, ParticipantKind,
+    Permissions,
 };
 use mingtang::shell::clock::SystemClock;
 use mingtang::shell::entropy::OsEntropy;
@@ -92,7 +93,10 @@ impl House {
         let ground = RoomGround {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
-            candidates: vec!["127.0.0.1:9".parse().unwrap()],
+            candidates: HostCandidates {
+                udp: vec!["127.0.0.1:9".parse().unwrap()],
+                tcp: Vec::new(),
+            },
             fingerprint: Fingerprint([7; 32]),
             media: Arc::new(Threads(Arc::clone(&told))),
         };
@@ -124,7 +128,9 @@ impl House {
                 recorder: false,
             },
             layout: Layout::Dual,
+            kind: ParticipantKind::Standard,
             auto_subscribe: true,
+            watches: None,
             client: ClientDescription::default(),
         };
         self.rooms.join(admission).await.expect("a stay")

@@ -10,7 +10,7 @@ use super::view;
 use crate::domain::id::{ParticipantId, TrackId};
 use crate::media::signal::{
     ConnectionQuality, Layout, LeaveReason, Notice, ParticipantView, QualityGrade, RequestRefusal,
-    Speaker, Welcome,
+    Speaker, TrackView, Welcome,
 };
 use crate::service::call::IceServer;
 
@@ -26,8 +26,8 @@ const SPOKEN_VERSION: &str = "1.10.0";
 /// Codecs that a client may publish before its track is confirmed.
 const PUBLISH_CODECS: [&str; 4] = ["video/VP8", "video/H264", "audio/opus", "audio/red"];
 
-/// Translates a notice; `None` for what a client of LiveKit's signalling is not told. A beginning also
-/// names `ice_servers`.
+/// Translates a notice; `None` for what a client of LiveKit's signalling is not told. A beginning
+/// also names `ice_servers`.
 pub fn outbound(notice: Notice, ice_servers: impl FnOnce() -> Vec<IceServer>) -> Option<Message> {
     Some(match notice {
         Notice::Joined(welcome) => Message::Join(join(&welcome, ice_servers())),
@@ -42,23 +42,9 @@ pub fn outbound(notice: Notice, ice_servers: impl FnOnce() -> Vec<IceServer>) ->
             sdp,
             mid_to_track,
         } => Message::Offer(description("offer", id, sdp, &mid_to_track)),
-        Notice::MediaSections { audios, videos } => {
-            Message::MediaSectionsRequirement(proto::MediaSectionsRequirement {
-                num_audios: audios,
-                num_videos: videos,
-            })
-        }
-        Notice::TrackPublished { cid, track } => {
-            Message::TrackPublished(proto::TrackPublishedResponse {
-                track: Some(view::track(&track, &cid)),
-                cid,
-            })
-        }
-        Notice::TrackUnpublished { track } => {
-            Message::TrackUnpublished(proto::TrackUnpublishedResponse {
-                track_sid: track.sid(),
-            })
-        }
+        Notice::MediaSections { audios, videos } => sections(audios, videos),
+        Notice::TrackPublished { cid, track } => published(cid, &track),
+        Notice::TrackUnpublished { track } => unpublished(track),
         Notice::Muted { track, muted } => Message::Mute(proto::MuteTrackRequest {
             sid: track.sid(),
             muted,
@@ -227,6 +213,26 @@ fn speaker(speaker: &Speaker) -> proto::SpeakerInfo {
         level: speaker.level,
         active: speaker.active,
     }
+}
+
+fn sections(num_audios: u32, num_videos: u32) -> Message {
+    Message::MediaSectionsRequirement(proto::MediaSectionsRequirement {
+        num_audios,
+        num_videos,
+    })
+}
+
+fn published(cid: String, track: &TrackView) -> Message {
+    Message::TrackPublished(proto::TrackPublishedResponse {
+        track: Some(view::track(track, &cid)),
+        cid,
+    })
+}
+
+fn unpublished(track: TrackId) -> Message {
+    Message::TrackUnpublished(proto::TrackUnpublishedResponse {
+        track_sid: track.sid(),
+    })
 }
 
 /// Participants that changed.

@@ -165,7 +165,7 @@ impl Session {
             if let Notice::OwnData { channel, payload } = notice {
                 self.send_data(channel, &payload).await?;
             } else if let Notice::Participants(views) = notice {
-                let slices = views.chunks(VIEWS_MAX).map(|views| outbound::update(views));
+                let slices = views.chunks(VIEWS_MAX).map(outbound::update);
                 frames.extend(slices.map(|update| encode(update, self.text)));
             } else if let Some(answer) = outbound(notice, || self.ice_servers()) {
                 frames.push(encode(answer, self.text));

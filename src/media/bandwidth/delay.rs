@@ -240,7 +240,7 @@ mod tests {
     use super::*;
     use crate::media::sample::Chance;
 
-    /// Usages seen while packets leave each 10 ms and the delay grows by `growth` microseconds each.
+    /// Usages seen while packets leave each 10 ms and the delay grows by `growth` µs with each.
     fn seen(count: i64, growth: i64, mut noise: impl FnMut() -> i64) -> Vec<Usage> {
         let mut trend = DelayTrend::default();
         let mut usages = Vec::new();

@@ -2,8 +2,8 @@
 //! as in draft-ietf-rmcat-gcc-02), as a component that does no I/O.
 //!
 //! Call [`Estimator::sent`] for each packet, [`Estimator::feedback`] for each feedback, and ask
-//! [`Estimator::target`] what fits. Delay tells first that a queue grows, loss that it overflows, and
-//! short probes that more would fit than is sent.
+//! [`Estimator::target`] what fits. Delay tells first that a queue grows, loss that it overflows,
+//! and short probes that more would fit than is sent.
 
 mod delay;
 pub mod feedback;
@@ -66,7 +66,7 @@ pub struct Estimator {
     feedbacks: u32,
     cut_at: Option<u64>,
     trip: f64,
-    /// The least difference between a packet's arrival by the client's clock and its sending by ours.
+    /// The least that a packet's arrival by the client's clock was behind its sending by ours.
     fastest: Option<i64>,
 }
 

@@ -22,8 +22,8 @@ const GROWTH_BPS_MIN: f64 = 4_000.0;
 /// How much a new measurement moves the known capacity.
 const CAPACITY_WEIGHT: f64 = 0.05;
 
-/// For so long a probe's word counts, seconds: what arrives lags behind when more is sent because of
-/// it, and the first frames of a better picture are a burst.
+/// For so long a probe's word counts, seconds: what arrives lags behind when more is sent because
+/// of it, and the first frames of a better picture are a burst.
 const PROVEN_SECONDS: f64 = 5.0;
 
 /// A queue that grows for longer than this disproves it, seconds.

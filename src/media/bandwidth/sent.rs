@@ -5,8 +5,8 @@ use crate::media::sequence::nearest;
 /// Packets that are remembered at first.
 const SLOTS_MIN: usize = 256;
 
-/// Packets that are remembered at most: half a second at 40 Mbit/s. Beyond, the oldest are forgotten
-/// and what feedback tells of them is ignored.
+/// Packets that are remembered at most: half a second at 40 Mbit/s. Beyond, the oldest are
+/// forgotten and what feedback tells of them is ignored.
 const SLOTS_MAX: usize = 2_048;
 
 /// A packet that is forgotten earlier than this makes the log grow, microseconds.

@@ -23,8 +23,8 @@ impl Forwarding {
     }
 
     /// Divides the way to a client among its pictures: sound is not numbered, so the estimate is of
-    /// what is left beside it, and sound is never held back. Calls `changed` for each that is held back or
-    /// goes on by that.
+    /// what is left beside it, and sound is never held back. Calls `changed` for each that is held
+    /// back or goes on by that.
     pub fn divide(
         &mut self,
         now: Instant,

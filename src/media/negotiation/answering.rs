@@ -84,8 +84,8 @@ impl Answering {
             .map_or(&[], |(_, fingerprints)| fingerprints)
     }
 
-    /// Takes an offer in. On an error nothing is changed. Sections whose text is the one of the last
-    /// offer are not read again, so an offer costs what it changes.
+    /// Takes an offer in. On an error nothing is changed. Sections whose text is the one of the
+    /// last offer are not read again, so an offer costs what it changes.
     pub fn offer(&mut self, text: &str) -> Result<Offered, SdpError> {
         let outline = Outline::of(text)?;
         let head = outline.head()?;

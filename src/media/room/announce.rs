@@ -148,8 +148,8 @@ impl Room {
         })
     }
 
-    /// Whether a newcomer hears of somebody with its welcome, which in a large room names those only
-    /// who publish: the others follow, so that no message grows with the room.
+    /// Whether a newcomer hears of somebody with its welcome, which in a large room names those
+    /// only who publish: the others follow, so that no message grows with the room.
     pub(super) fn is_in_welcome(&self, other: &Member) -> bool {
         self.is_prompt() || other.publishes()
     }

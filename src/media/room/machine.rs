@@ -167,11 +167,7 @@ impl Room {
             Input::Resume { participant } => self.resume(participant),
             Input::Media(event) => self.media(event),
             Input::Timeout => self.timeout(),
-            Input::Remove { identity, reason } => {
-                if let Some(participant) = self.identified(&identity) {
-                    self.leave(participant, reason);
-                }
-            }
+            Input::Remove { identity, reason } => self.remove(&identity, reason),
             Input::SetPermissions {
                 identity,
                 permissions,
@@ -190,11 +186,7 @@ impl Room {
                 identity,
                 tracks,
                 subscribe,
-            } => {
-                if let Some(participant) = self.identified(&identity) {
-                    self.subscribe(participant, &tracks, subscribe);
-                }
-            }
+            } => self.subscribe_for(&identity, &tracks, subscribe),
             Input::SetAttributes {
                 identity,
                 attributes,
@@ -219,6 +211,18 @@ impl Room {
             Input::SetParticipantsMax(max) => self.set_participants_max(max),
             Input::SetPolicy(policy) => self.set_policy(policy),
             Input::Close { reason } => self.close(reason),
+        }
+    }
+
+    fn remove(&mut self, identity: &str, reason: LeaveReason) {
+        if let Some(participant) = self.identified(identity) {
+            self.leave(participant, reason);
+        }
+    }
+
+    fn subscribe_for(&mut self, identity: &str, tracks: &[TrackId], subscribe: bool) {
+        if let Some(participant) = self.identified(identity) {
+            self.subscribe(participant, tracks, subscribe);
         }
     }
 

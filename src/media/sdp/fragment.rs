@@ -90,6 +90,7 @@ fn write_to(out: &mut String, bundle: &[String], first: &Section) -> fmt::Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::command::HostCandidates;
     use crate::media::sdp::TransportLines;
 
     const WORD: &str = "vw5LmwG4y/e6dPP/zAP9Gp5k";
@@ -139,7 +140,10 @@ mod tests {
                 ice: Some(ice.clone()),
                 ..TransportLines::default()
             },
-            candidates: vec!["127.0.0.1:7882".parse().unwrap()],
+            candidates: HostCandidates {
+                udp: vec!["127.0.0.1:7882".parse().unwrap()],
+                tcp: Vec::new(),
+            },
             ..Section::default()
         };
         let text = write_fragment(&["v".to_owned(), "a".to_owned()], &section);

@@ -36,8 +36,8 @@ use crate::shell::udp::bind;
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 /// Between consent checks afterwards (RFC 7675 asks for about 5 s).
 const CONSENT_INTERVAL: Duration = Duration::from_secs(4);
-/// Between repetitions of a DTLS flight, as browsers have it: a server that is not yet ready for the
-/// first one costs no more than this.
+/// Between repetitions of a DTLS flight, as browsers have it: a server that is not yet ready for
+/// the first one costs no more than this.
 const FLIGHT_INTERVAL: Duration = Duration::from_millis(50);
 /// What is read of a datagram that is only counted, bytes: an RTP header and the first extensions.
 const COUNTED_BYTES: usize = 32;

@@ -19,7 +19,7 @@ use mingtang::service::demo::{self, Demo};
 use mingtang::service::{Context, Error};
 use mingtang::shell::classroom::Attendant;
 use mingtang::store;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::support::World;
@@ -152,7 +152,8 @@ impl Class {
                 let (sender, facts) = mpsc::channel(1);
                 sender.try_send((room, fact)).unwrap();
                 drop(sender);
-                attendant.clone().attend(facts).await;
+                let (_running, stop) = oneshot::channel();
+                attendant.clone().attend(facts, None, stop).await;
             }
         }
     }

@@ -10,9 +10,7 @@ use mingtang::http::livekit::{LivekitState, router, twirp};
 use mingtang::hub::rooms::{NamedFact, Rooms};
 use mingtang::media::command::{Command, Event, Fingerprint, HostCandidates};
 use mingtang::media::signal::Permissions;
-use mingtang::service::call::{
-    Call, Decision, Invitation, Keys, Relays, RoomAdmin, RoomRules,
-};
+use mingtang::service::call::{Call, Decision, Invitation, Keys, Relays, RoomAdmin, RoomRules};
 use mingtang::shell::clock::SystemClock;
 use mingtang::shell::entropy::OsEntropy;
 use mingtang::shell::rooms::{CommandSink, RoomGround, open};

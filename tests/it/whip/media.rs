@@ -6,7 +6,7 @@ use rtc::rtp;
 
 use super::Server;
 use super::client::Session;
-use crate::media::client::{Client, Way, Kind, token};
+use crate::media::client::{Client, Kind, Way, token};
 use crate::media::{FRAME, WANTED, payload};
 
 /// Lets a device send until a player has enough of both kinds; what came, in order. Whatever comes

@@ -317,7 +317,10 @@ fn the_server_mutes_a_device_and_rights_that_come_back_let_it_publish_again() {
         except: Vec::new(),
         source: TrackSource::Microphone,
     });
-    let paused = |command: &Command| matches!(command, Command::PauseLeg { leg: known, paused: true } if *known == leg);
+    let paused = |command: &Command| match command {
+        Command::PauseLeg { leg: known, paused } => *known == leg && *paused,
+        _ => false,
+    };
     assert!(bench.commands.iter().any(paused));
     for (publish, tracks) in [(false, 0), (true, 2)] {
         let mut permissions = rights();

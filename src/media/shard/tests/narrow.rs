@@ -238,9 +238,11 @@ impl Narrow {
     }
 
     fn held(&self) -> Vec<bool> {
-        let held = |event: &Event| match event {
-            Event::LegHeld { leg, held, .. } if *leg == LegId(2) => Some(*held),
-            _ => None,
+        let held = |event: &Event| {
+            let Event::LegHeld { leg, held, .. } = event else {
+                return None;
+            };
+            (*leg == LegId(2)).then_some(*held)
         };
         self.world.events.iter().filter_map(held).collect()
     }

@@ -103,11 +103,10 @@ impl Srtp {
     ) -> Option<(usize, u64)> {
         // A failure leaves the bytes undefined, so the second attempt needs its own.
         let mut copy = [0; FIRST_PACKET_BYTES_MAX];
-        let copy = copy.get_mut(..packet.len());
-        let copy = copy.map(|copy| {
+        let mut copy = copy.get_mut(..packet.len());
+        if let Some(copy) = &mut copy {
             copy.copy_from_slice(packet);
-            copy
-        });
+        }
         if let Some(length) = self.rtp_in.open_rtp(ssrc, index, packet, header) {
             return Some((length, index));
         }
