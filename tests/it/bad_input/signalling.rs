@@ -182,7 +182,7 @@ async fn messages_that_are_too_large_too_many_or_nonsense_cost_their_sender_alon
         _ => Message::binary(vec![0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f]),
     };
     let floods: [Vec<Message>; 3] = [
-        vec![Message::binary(vec![0; 1_000_000])],
+        vec![Message::binary(vec![0; 1_300_000])],
         (0..200).map(nonsense).collect(),
         vec![Message::Ping(vec![1; 100].into()); 3_000],
     ];
