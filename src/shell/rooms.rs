@@ -18,7 +18,7 @@ use crate::hub::rooms::{
     Ticket, gone,
 };
 use crate::media::command::{Command, Event, Fingerprint, HostCandidates};
-use crate::media::room::{Input, LiveIds, Output, Room, RoomConfig, RoomFact, RoomLimits};
+use crate::media::room::{Input, LiveIds, Opening, Output, Room, RoomConfig, RoomFact, RoomLimits};
 use crate::media::signal::{Admission, LeaveReason, Notice, Request, RoomView};
 
 /// A room that nobody came into for so long ends.
@@ -381,11 +381,11 @@ impl Desk {
         };
         self.clients.insert(participant, client);
         self.begin_by(&admission);
-        self.handle(Input::Open {
+        self.handle(Input::Open(Box::new(Opening {
             participant,
-            admission,
+            admission: *admission,
             offer,
-        });
+        })));
     }
 
     /// Notices to a client without signalling are answers, and come while its request is handled.

@@ -154,11 +154,7 @@ impl Room {
                 participant,
                 admission,
             } => self.join(participant, *admission),
-            Input::Open {
-                participant,
-                admission,
-                offer,
-            } => self.open(participant, *admission, &offer),
+            Input::Open(opening) => self.open(*opening),
             Input::Request {
                 participant,
                 request,

@@ -51,14 +51,7 @@ pub enum Input {
     },
     /// Somebody admitted with [`super::signal::Layout::OneShot`] comes in under a fresh id with its
     /// one offer; an offer that cannot be carried, or more than the rights allow, lets nobody in.
-    Open {
-        /// The id of the stay.
-        participant: ParticipantId,
-        /// With what rights.
-        admission: Box<Admission>,
-        /// RFC 8866 text.
-        offer: String,
-    },
+    Open(Box<Opening>),
     /// A client's message.
     Request {
         /// Whose.
@@ -159,6 +152,17 @@ pub enum Input {
         /// Why.
         reason: LeaveReason,
     },
+}
+
+/// Somebody who comes in without signalling.
+#[derive(Debug)]
+pub struct Opening {
+    /// The id of the stay.
+    pub participant: ParticipantId,
+    /// With what rights.
+    pub admission: Admission,
+    /// The client's session description, RFC 8866 text.
+    pub offer: String,
 }
 
 /// What a room wants done.

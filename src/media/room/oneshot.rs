@@ -4,11 +4,11 @@
 //! how many a player takes. A player's sections keep their streams for good; the tracks that it
 //! watches come and go beneath them.
 
-use super::Room;
 use super::link::Link;
 use super::member::PublisherSide;
 use super::sections::refusal_of;
 use super::track::Track;
+use super::{Opening, Room};
 use crate::domain::id::{ParticipantId, TrackId};
 use crate::media::command::{Command, MediaKind};
 use crate::media::negotiation::{Answering, Incoming, Outgoing, Taken, encodings};
@@ -43,8 +43,13 @@ pub enum Trickled {
 }
 
 impl Room {
-    pub(super) fn open(&mut self, participant: ParticipantId, admission: Admission, offer: &str) {
-        match self.read_offer(participant, &admission, offer) {
+    pub(super) fn open(&mut self, opening: Opening) {
+        let Opening {
+            participant,
+            admission,
+            offer,
+        } = opening;
+        match self.read_offer(participant, &admission, &offer) {
             Ok((sections, tracks)) => {
                 self.join(participant, admission);
                 self.begin_session(participant, sections, tracks);

@@ -258,11 +258,11 @@ impl Bench {
             panic!("an offer");
         };
         self.clients.insert(participant, client);
-        self.give(Input::Open {
+        self.give(Input::Open(Box::new(Opening {
             participant,
-            admission: Box::new(admission),
+            admission,
             offer: sdp,
-        });
+        })));
         participant
     }
 

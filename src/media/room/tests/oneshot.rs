@@ -317,11 +317,11 @@ fn the_server_mutes_a_device_and_rights_that_come_back_let_it_publish_again() {
         except: Vec::new(),
         source: TrackSource::Microphone,
     });
-    let paused = |command: &Command| match command {
-        Command::PauseLeg { leg: known, paused } => *known == leg && *paused,
-        _ => false,
-    };
-    assert!(bench.commands.iter().any(paused));
+    let paused = bench.commands.iter().filter_map(|command| match command {
+        Command::PauseLeg { leg, paused: true } => Some(*leg),
+        _ => None,
+    });
+    assert_eq!(paused.collect::<Vec<_>>(), [leg]);
     for (publish, tracks) in [(false, 0), (true, 2)] {
         let mut permissions = rights();
         permissions.publish = publish;

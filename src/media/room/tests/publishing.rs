@@ -253,7 +253,7 @@ fn a_malformed_offer_is_refused_and_changes_nothing() {
     assert!(matches!(
         bench.heard(teacher),
         [Notice::RequestRefused {
-            reason: RequestRefusal::UnsupportedType,
+            reason: RequestRefusal::Malformed,
             ..
         }]
     ));
