@@ -266,7 +266,10 @@ async fn an_oversized_message_ends_the_stay_with_a_farewell() {
     let server = start().await;
     let (mut ann, _) = Client::join(&server, "r", "ann").await;
     // The server does not read all of it.
-    let _ = ann.socket.send(Message::binary(vec![0; 1_200 * 1024])).await;
+    let _ = ann
+        .socket
+        .send(Message::binary(vec![0; 1_200 * 1024]))
+        .await;
     assert_eq!(ann.farewell().await.action(), Action::Disconnect);
 }
 
