@@ -121,6 +121,8 @@ impl DelayRate {
         };
         let limit = arrived.map_or(grown, |arrived| AHEAD_OF_ARRIVED * arrived + AHEAD_BPS);
         self.target = self.target.max(grown.min(limit));
+        // What arrives while no queue grows is proven.
+        self.target = self.target.max(arrived.unwrap_or(0.0));
     }
 
     /// Three standard deviations above the known capacity.
