@@ -1,6 +1,7 @@
 //! Benchmarks of the running server. Every figure comes with its floor of the same minute, because
 //! machines are noisy and only ratios travel.
 
+mod answer;
 mod capacity;
 mod churn;
 mod client;
@@ -39,6 +40,8 @@ pub enum BenchCommand {
     Churn(churn::ChurnOptions),
     /// How media threads share one room
     Relay(relay::RelayOptions),
+    /// The answer to a client with many media sections that offers one more
+    Answer(answer::AnswerOptions),
 }
 
 /// Runs a benchmark and prints its result.
@@ -51,6 +54,7 @@ pub fn run(command: &BenchCommand) -> ExitCode {
         BenchCommand::Idle(options) => ("idle", told(idle::run(options), options.json)),
         BenchCommand::Churn(options) => ("churn", told(churn::run(options), options.json)),
         BenchCommand::Relay(options) => ("relay", told(relay::run(options), options.json)),
+        BenchCommand::Answer(options) => ("answer", told(answer::run(options), options.json)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
