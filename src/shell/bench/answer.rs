@@ -43,7 +43,7 @@ pub struct AnswerReport {
 }
 
 /// Formats that a browser offers in a video section.
-const FORMATS: u8 = 40;
+const FORMATS: u8 = 20;
 const ROUNDS: usize = 50;
 
 /// Runs the measurement.

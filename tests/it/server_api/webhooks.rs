@@ -1,6 +1,5 @@
 //! Events for other programs reach real endpoints: signed, in order, until accepted, over restarts.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use axum::extract::State;
@@ -22,7 +21,7 @@ use mingtang::shell::webhooks::{News, start};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use sqlx::Executor as _;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -49,11 +48,10 @@ struct Desk {
 
 impl Receiver {
     async fn start(refusals: &[u16]) -> Self {
-        Self::listen("127.0.0.1:0".parse().unwrap(), refusals).await
+        Self::at(TcpListener::bind("127.0.0.1:0").await.unwrap(), refusals)
     }
 
-    async fn listen(address: SocketAddr, refusals: &[u16]) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap();
+    fn at(listener: TcpListener, refusals: &[u16]) -> Self {
         let address = listener.local_addr().unwrap();
         let (sender, posts) = mpsc::channel(64);
         let desk = Desk {
@@ -229,9 +227,9 @@ async fn an_endpoint_that_refuses_gets_the_same_event_again_before_any_other() {
 async fn what_was_not_accepted_is_sent_by_the_next_server_in_order() {
     let world = World::new().await;
     // Nobody listens yet at an address that is ours.
-    let reserved = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = reserved.local_addr().unwrap();
-    drop(reserved);
+    let silent = TcpSocket::new_v4().unwrap();
+    silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = silent.local_addr().unwrap();
     let url = format!("http://{address}/hook");
     let mut outgoing = Outgoing::start(&world.context, &[&url]).await;
     outgoing.open("first");
@@ -239,7 +237,7 @@ async fn what_was_not_accepted_is_sent_by_the_next_server_in_order() {
     outgoing.open("second");
     outgoing.stop().await;
     assert_eq!(waiting(&world).await, 3);
-    let mut receiver = Receiver::listen(address, &[]).await;
+    let mut receiver = Receiver::at(silent.listen(64).unwrap(), &[]);
     let next = world.restarted().await;
     let mut outgoing = Outgoing::start(&next, &[&url]).await;
     outgoing.close("second");
