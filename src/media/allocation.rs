@@ -12,6 +12,10 @@ const RAISE_PERCENT: u64 = 90;
 /// undershoot after every cut.
 const KEEP_PERCENT: u64 = 120;
 
+/// Share of the budget up to which a better picture stays: its key frames make it look dearer than
+/// it is.
+const STAY_PERCENT: u64 = 110;
+
 /// One leg's wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wish {
@@ -57,11 +61,22 @@ impl Wish {
     }
 }
 
-/// Grants encodings within a budget in bit/s and returns what all wishes together would take. With
+/// What a way carries, bit/s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// What may be sent at all.
+    pub whole: u64,
+    /// What is well spent on more than the lowest encodings.
+    pub kept: u64,
+    /// Somebody may get more than before.
+    pub may_raise: bool,
+}
+
+/// Grants encodings within a budget and returns what all wishes together would take. With
 /// `may_hold` a wish may come out with nothing; without, each gets at least its lowest encoding.
 ///
 /// Wishes are sorted by priority, higher first; among equals their order stays.
-pub fn allocate(wishes: &mut [Wish], budget: u64, may_hold: bool) -> u64 {
+pub fn allocate(wishes: &mut [Wish], budget: Budget, may_hold: bool) -> u64 {
     // Insertion keeps the order of equals and needs no memory.
     for end in 1..wishes.len() {
         let mut at = end;
@@ -70,24 +85,27 @@ pub fn allocate(wishes: &mut [Wish], budget: u64, may_hold: bool) -> u64 {
             at -= 1;
         }
     }
-    let raised = budget / 100 * RAISE_PERCENT;
     let mut used = 0;
     for wish in wishes.iter_mut() {
         let lowest = wish.lowest();
         let cost = wish.rate(lowest);
         let limit = match wish.before {
-            Some(_) => budget / 100 * KEEP_PERCENT,
-            None => raised,
+            Some(_) => budget.whole / 100 * KEEP_PERCENT,
+            None => budget.whole / 100 * RAISE_PERCENT,
         };
         wish.granted = lowest.filter(|_| !may_hold || used + cost <= limit);
         used += wish.rate(wish.granted);
     }
-    raise(wishes, &mut used, budget, raised);
+    let raised = match budget.may_raise {
+        true => budget.kept / 100 * RAISE_PERCENT,
+        false => 0,
+    };
+    raise(wishes, &mut used, budget.kept / 100 * STAY_PERCENT, raised);
     wishes.iter().map(|wish| wish.rate(wish.best())).sum()
 }
 
 /// Goes up one step of one wish after the other, those of a higher priority to their top first.
-fn raise(wishes: &mut [Wish], used: &mut u64, budget: u64, raised: u64) {
+fn raise(wishes: &mut [Wish], used: &mut u64, kept: u64, raised: u64) {
     let mut start = 0;
     while let Some(first) = wishes.get(start) {
         let priority = first.priority;
@@ -102,7 +120,7 @@ fn raise(wishes: &mut [Wish], used: &mut u64, budget: u64, raised: u64) {
                     continue;
                 };
                 let total = *used - wish.rate(Some(now)) + wish.rate(Some(next));
-                let limit = if wish.has(next) { budget } else { raised };
+                let limit = if wish.has(next) { kept } else { raised };
                 if total <= limit {
                     wish.granted = Some(next);
                     *used = total;
@@ -137,6 +155,14 @@ mod tests {
         }
     }
 
+    fn budget(whole: u64) -> Budget {
+        Budget {
+            whole,
+            kept: whole,
+            may_raise: true,
+        }
+    }
+
     const LAYERS: [u64; 3] = [150_000, 500_000, 1_500_000];
 
     fn granted(wishes: &[Wish]) -> Vec<Option<u8>> {
@@ -146,17 +172,17 @@ mod tests {
     #[test]
     fn everybody_is_seen_before_anybody_is_seen_sharply() {
         let mut wishes = [wish(1, LAYERS, None); 4];
-        let wanted = allocate(&mut wishes, 1_200_000, true);
+        let wanted = allocate(&mut wishes, budget(1_200_000), true);
         assert_eq!(wanted, 6_000_000);
         assert_eq!(granted(&wishes), [Some(1), Some(0), Some(0), Some(0)]);
-        allocate(&mut wishes, 8_000_000, true);
+        allocate(&mut wishes, budget(8_000_000), true);
         assert_eq!(granted(&wishes), [Some(2); 4]);
     }
 
     #[test]
     fn the_screen_and_the_speaker_come_first() {
         let mut wishes = [wish(1, LAYERS, None), wish(3, [900_000, 0, 0], None)];
-        allocate(&mut wishes, 1_000_000, true);
+        allocate(&mut wishes, budget(1_000_000), true);
         assert_eq!((wishes[0].priority, wishes[0].granted), (3, Some(0)));
         assert_eq!(wishes[1].granted, None);
     }
@@ -164,20 +190,38 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_held_only_once_the_way_is_known() {
         let mut wishes = [wish(1, [2_400_000, 0, 0], Some(0))];
-        allocate(&mut wishes, 300_000, false);
+        allocate(&mut wishes, budget(300_000), false);
         assert_eq!(granted(&wishes), [Some(0)]);
-        allocate(&mut wishes, 300_000, true);
+        allocate(&mut wishes, budget(300_000), true);
         assert_eq!(granted(&wishes), [None]);
     }
 
     #[test]
     fn an_estimate_that_trembles_does_not_make_pictures_flicker() {
         let mut wishes = [wish(1, LAYERS, Some(1))];
-        allocate(&mut wishes, 1_550_000, true);
+        allocate(&mut wishes, budget(1_550_000), true);
         assert_eq!(granted(&wishes), [Some(1)]);
         wishes[0].before = Some(2);
-        allocate(&mut wishes, 1_550_000, true);
+        allocate(&mut wishes, budget(1_550_000), true);
         assert_eq!(granted(&wishes), [Some(2)]);
+    }
+
+    #[test]
+    fn where_much_is_lost_pictures_shrink_and_do_not_grow_but_none_is_held_for_it() {
+        let mut wishes = [wish(1, LAYERS, Some(2)), wish(1, LAYERS, Some(0))];
+        let budget = Budget {
+            whole: 3_000_000,
+            kept: 700_000,
+            may_raise: false,
+        };
+        allocate(&mut wishes, budget, true);
+        assert_eq!(granted(&wishes), [Some(1), Some(0)]);
+        let budget = Budget {
+            kept: 100,
+            ..budget
+        };
+        allocate(&mut wishes, budget, true);
+        assert_eq!(granted(&wishes), [Some(0); 2]);
     }
 
     #[test]
@@ -186,7 +230,7 @@ mod tests {
             highest: 0,
             ..wish(1, LAYERS, None)
         }];
-        assert_eq!(allocate(&mut wishes, 9_000_000, true), 150_000);
+        assert_eq!(allocate(&mut wishes, budget(9_000_000), true), 150_000);
         assert_eq!(granted(&wishes), [Some(0)]);
     }
 
@@ -204,12 +248,12 @@ mod tests {
                     wish(chance.below(3) as u8, rates, before)
                 })
                 .collect();
-            let budget = chance.below(6_000_000) as u64;
-            allocate(&mut wishes, budget, true);
+            let whole = chance.below(6_000_000) as u64;
+            allocate(&mut wishes, budget(whole), true);
             let used: u64 = wishes.iter().map(|wish| wish.rate(wish.granted)).sum();
             assert!(
-                used <= budget / 100 * KEEP_PERCENT,
-                "{used} of {budget}: {wishes:?}"
+                used <= whole / 100 * KEEP_PERCENT,
+                "{used} of {whole}: {wishes:?}"
             );
             assert!(wishes.is_sorted_by(|a, b| a.priority >= b.priority));
         }

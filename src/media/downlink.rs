@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::allocation::Budget;
 use super::bandwidth::feedback::Feedback;
 use super::bandwidth::{Estimator, TARGET_BPS_MAX};
 use crate::domain::id::LegId;
@@ -17,6 +18,9 @@ const BURST_SECONDS: f64 = 0.02;
 /// A subscriber that never feeds back for so long although it said that it would is sent all that
 /// it wants, as one that does not say so.
 const BLIND_AFTER: Duration = Duration::from_secs(3);
+
+/// Share of packets lost from which on repetitions are sent twice.
+const LOSS_MUCH: f64 = 0.04;
 
 /// Legs that stay behind for so long go on with a key frame.
 const BEHIND_MAX: Duration = Duration::from_secs(1);
@@ -85,11 +89,21 @@ impl Downlink {
         self.estimator.feedback(now, feedback, trip);
     }
 
-    /// What fits, bit/s.
-    pub fn budget(&self, now: Instant) -> u64 {
-        match self.is_blind(now) {
-            true => TARGET_BPS_MAX,
-            false => self.estimator.target(),
+    /// Much of what is sent does not arrive.
+    pub fn loses_much(&self) -> bool {
+        self.estimator.loss() > LOSS_MUCH
+    }
+
+    /// What the way carries. Where much is lost, less than could be sent is well spent: a frame of
+    /// many packets is rarely whole there, and a small picture that moves is worth more than a sharp
+    /// one that stands.
+    pub fn budget(&self, now: Instant) -> Budget {
+        let whole = self.rate_bps(now);
+        let loss = self.estimator.loss().max(LOSS_MUCH);
+        Budget {
+            whole,
+            kept: (whole as f64 * LOSS_MUCH / loss) as u64,
+            may_raise: !self.loses_much(),
         }
     }
 
@@ -134,11 +148,18 @@ impl Downlink {
             .is_some_and(|since| now >= since + BEHIND_MAX)
     }
 
+    fn rate_bps(&self, now: Instant) -> u64 {
+        match self.is_blind(now) {
+            true => TARGET_BPS_MAX,
+            false => self.estimator.target(),
+        }
+    }
+
     fn is_blind(&self, now: Instant) -> bool {
         !self.is_fed_back && self.began_at.is_some_and(|at| now >= at + BLIND_AFTER)
     }
 
     fn pace_bytes(&self) -> f64 {
-        PACE * self.budget(self.credited_at) as f64 / 8.0
+        PACE * self.rate_bps(self.credited_at) as f64 / 8.0
     }
 }

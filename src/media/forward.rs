@@ -192,6 +192,16 @@ impl Forwarding {
         }
     }
 
+    /// How often a client is sent a packet that it asks for again: where much is lost, twice, since
+    /// one more round trip would come too late for its frame.
+    pub fn copies(&self, transport: usize) -> usize {
+        let downlink = self.downlinks.get(transport).and_then(Option::as_ref);
+        match downlink.is_some_and(|way| way.loses_much()) {
+            true => 2,
+            false => 1,
+        }
+    }
+
     /// Queues a retransmission of the packet that was sent under a number.
     pub fn queue_resend(&mut self, leg: LegId, number: u64) {
         if self.resends.len() < RESENDS_MAX {

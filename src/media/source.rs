@@ -373,7 +373,8 @@ impl Meter {
         self.bytes += (payload + PACKET_OVERHEAD_BYTES) as u64;
     }
 
-    /// Follows a rise at once and a fall slowly: a still screen takes much again when it moves.
+    /// Follows a rise soon, but not the first key frame of it, and a fall slowly: a still screen
+    /// takes much again when it moves.
     fn roll(&mut self, now: Instant) {
         let since = *self.since.get_or_insert(now);
         let passed = now.saturating_duration_since(since);
@@ -381,7 +382,10 @@ impl Meter {
             return;
         }
         let reading = self.bytes * 8_000 / (passed.as_millis() as u64).max(1);
-        self.bps = reading.max((3 * self.bps + reading) / 4);
+        self.bps = match reading > self.bps && self.bps > 0 {
+            true => u64::midpoint(self.bps, reading),
+            false => reading.max((3 * self.bps + reading) / 4),
+        };
         (self.bytes, self.since) = (0, Some(now));
     }
 }

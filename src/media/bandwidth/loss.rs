@@ -11,6 +11,9 @@ const PACKETS_MIN: u32 = 20;
 const WINDOW_SECONDS: f64 = 0.2;
 const EFFECT_SECONDS: f64 = 0.5;
 
+/// Weight of a window in the loss that is told.
+const SMOOTHING: f64 = 0.2;
+
 /// Loss above the tolerated one that cuts the rate, and below which it grows.
 const LOSS_HIGH: f64 = 0.10;
 const LOSS_LOW: f64 = 0.02;
@@ -46,7 +49,7 @@ pub struct LossRate {
     before_cuts: (f64, f64),
     tolerated: f64,
     tolerated_for: f64,
-    ratio: f64,
+    smoothed: f64,
 }
 
 impl LossRate {
@@ -55,9 +58,9 @@ impl LossRate {
         self.limit
     }
 
-    /// Share lost in the last window.
+    /// Share lost lately.
     pub fn ratio(&self) -> f64 {
-        self.ratio
+        self.smoothed
     }
 
     /// A probe showed that more fits.
@@ -77,7 +80,7 @@ impl LossRate {
         }
         let (window, ratio) = (self.seconds, f64::from(self.lost) / f64::from(self.told));
         (self.lost, self.told, self.seconds) = (0, 0, 0.0);
-        self.ratio = ratio;
+        self.smoothed += SMOOTHING * (ratio - self.smoothed);
         self.tolerated_for += window;
         if self.tolerated_for > RECHECK_SECONDS {
             (self.tolerated, self.tolerated_for) = (0.0, 0.0);

@@ -49,6 +49,9 @@ const QUEUED_MICROS: i64 = 300_000;
 /// How far two clocks may drift apart, microseconds in a second.
 const DRIFT_MICROS: f64 = 500.0;
 
+/// Feedback older than this says nothing about the way as it is now, microseconds.
+const STALE_MICROS: u64 = 1_000_000;
+
 /// A cut is followed by so long a time in which no probe is sent, microseconds.
 const QUIET_AFTER_CUT: u64 = 1_500_000;
 
@@ -177,7 +180,10 @@ impl Estimator {
         let quiet = self.cut_at.is_some_and(|at| now < at + QUIET_AFTER_CUT);
         let target = self.target() as f64;
         let useful = self.feedbacks > 0 && wanted as f64 > target;
-        if useful && !quiet && self.trend.usage() != Usage::Over {
+        // Where nothing is sent nothing is heard, and what was said last grows old.
+        let fresh = self.feedback_at.is_some_and(|at| now < at + STALE_MICROS);
+        let over = fresh && self.trend.usage() == Usage::Over;
+        if useful && !quiet && !over {
             let rate = (wanted as f64 * 1.1).min(PROBE_FACTOR * target);
             self.prober.begin(now, rate);
         }

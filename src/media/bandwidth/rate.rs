@@ -29,6 +29,9 @@ const PROVEN_SECONDS: f64 = 5.0;
 /// A queue that grows for longer than this disproves it, seconds.
 const DISPROVED_SECONDS: f64 = 0.35;
 
+/// Time beyond a round trip that a cut has to show its effect, seconds.
+const EFFECT_SECONDS: f64 = 0.15;
+
 /// A feedback interval longer than this counts as this, seconds.
 const INTERVAL_MAX: f64 = 1.0;
 
@@ -43,6 +46,8 @@ pub struct DelayRate {
     proven: Option<(f64, f64)>,
     /// How long the queue has been growing.
     over_for: f64,
+    /// Time since the last cut.
+    since_cut: f64,
 }
 
 impl DelayRate {
@@ -54,6 +59,7 @@ impl DelayRate {
             decreased: false,
             proven: None,
             over_for: 0.0,
+            since_cut: f64::MAX,
         }
     }
 
@@ -72,10 +78,12 @@ impl DelayRate {
     /// Tells whether the rate was cut.
     pub fn update(&mut self, seconds: f64, usage: Usage, arrived: Option<f64>, trip: f64) -> bool {
         let seconds = seconds.min(INTERVAL_MAX);
+        self.since_cut += seconds;
         self.proven = self.proven.map(|(rate, age)| (rate, age + seconds));
         if usage == Usage::Over {
             self.over_for += seconds;
-            return self.decrease(arrived);
+            // What is told within this is of packets from before the cut.
+            return self.since_cut > trip + EFFECT_SECONDS && self.decrease(arrived);
         }
         self.over_for = 0.0;
         match usage {
@@ -99,6 +107,7 @@ impl DelayRate {
         self.note_capacity(arrived);
         let lower = cut < self.target;
         self.target = self.target.min(cut);
+        self.since_cut = 0.0;
         lower
     }
 

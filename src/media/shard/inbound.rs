@@ -197,7 +197,9 @@ impl Shard {
                 return;
             };
             if let Some(number) = source.legs[at].asked_again(now, sequence) {
-                self.forwarding.queue_resend(leg, number);
+                for _ in 0..self.forwarding.copies(place) {
+                    self.forwarding.queue_resend(leg, number);
+                }
             }
         }
     }
