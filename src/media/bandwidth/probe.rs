@@ -54,6 +54,11 @@ struct Arrived {
 impl Prober {
     /// Begins a probe at a rate if it is time for one.
     pub fn begin(&mut self, now: u64, rate: f64) {
+        let lost = |probe: &Probe| !probe.sending && now > probe.began + VERDICT_MICROS;
+        if self.active.as_ref().is_some_and(lost) {
+            // Nothing came of it, and so no feedback either.
+            self.give_up(now);
+        }
         if self.active.is_some() || now < self.next_at {
             return;
         }

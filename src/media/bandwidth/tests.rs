@@ -245,3 +245,46 @@ fn forged_feedback_costs_a_step_a_packet_and_moves_the_estimate_within_its_bound
         assert!((TARGET_BPS_MIN..=TARGET_BPS_MAX).contains(&target));
     }
 }
+
+#[test]
+fn a_probe_of_which_nothing_comes_makes_room_for_another() {
+    let start = origin();
+    let (mut sender, mut way) = (Sender::new(start, 1_000_000), Way::new(start, 20e6, 1));
+    sender.run(&mut way, 4_000 * MS);
+    let Sender { estimator, now, .. } = &mut sender;
+    for _ in 0..10_000 {
+        *now += MS;
+        estimator.probe(*now, 10_000_000);
+        if estimator.is_probing() {
+            break;
+        }
+    }
+    while estimator.is_probing() {
+        *now += MS;
+        estimator.sent(*now, 255);
+    }
+    *now += 2_000 * MS;
+    estimator.probe(*now, 10_000_000);
+    *now += 4_000 * MS;
+    estimator.probe(*now, 10_000_000);
+    assert!(estimator.is_probing());
+}
+
+#[test]
+fn when_all_is_held_because_a_queue_grew_probes_begin_again() {
+    let start = origin();
+    let (mut sender, mut way) = (Sender::new(start, 1_000_000), Way::new(start, 3e6, 2));
+    sender.run(&mut way, 3_000 * MS);
+    way.capacity_bps = 100e3;
+    for _ in 0..2_000 {
+        sender.run(&mut way, MS);
+        if sender.estimator.trend.usage() == Usage::Over {
+            break;
+        }
+    }
+    assert_eq!(sender.estimator.trend.usage(), Usage::Over);
+    // Nothing is sent any more, so nothing is told.
+    let later = sender.now + 5_000 * MS;
+    sender.estimator.probe(later, 10_000_000);
+    assert!(sender.estimator.is_probing());
+}
