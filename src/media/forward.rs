@@ -269,7 +269,8 @@ impl Forwarding {
             encodings, legs, ..
         } = source;
         let leg = &mut legs[place.leg];
-        let Some(span) = leg.find_span(number).filter(|_| leg.is_open()) else {
+        let flows = leg.is_open() && !leg.is_paused();
+        let Some(span) = leg.find_span(number).filter(|_| flows) else {
             return true;
         };
         let found = span.incoming(number).and_then(|number| {

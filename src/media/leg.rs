@@ -1,5 +1,7 @@
 //! One subscriber's copy of a source: which packets it takes, and under which numbers.
 
+mod lag;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -14,6 +16,7 @@ use super::rtp::{TRANSPORT_NUMBER_BYTES, write_header, write_transport_number};
 use super::sequence::nearest;
 use super::transport::srtp::{SEAL_OVERHEAD_BYTES_MAX, Sealer};
 use crate::domain::id::LegId;
+pub use lag::Lag;
 
 /// Most that a leg adds to a payload, bytes: header, transport-wide number, original number, seal.
 pub const LEG_OVERHEAD_BYTES: usize =
@@ -77,17 +80,6 @@ pub struct Leg {
     repair: Option<Repair>,
     resends: u32,
     resends_since: Option<Instant>,
-}
-
-/// The next packet of a leg that may not send as fast as packets come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lag {
-    /// Index of the source's encoding.
-    pub encoding: u8,
-    /// Which of the streams that followed each other in that encoding.
-    pub epoch: u32,
-    /// Its number as forwarded.
-    pub number: u64,
 }
 
 /// How far the streams of a leg came. Whoever takes up their SSRCs again goes on from there: a
@@ -325,15 +317,17 @@ impl Leg {
     /// Lets a packet wait, and all behind it. Tells whether the leg is behind; a packet before
     /// those that wait is for sending now.
     pub fn fall_behind(&mut self, arrival: &Arrival, packet: &Packet) -> bool {
-        let next = Lag {
-            encoding: arrival.encoding,
-            epoch: arrival.epoch,
-            number: arrival.number,
-        };
-        let continues = self
-            .span
-            .is_some_and(|span| (span.encoding, span.epoch) == (arrival.encoding, arrival.epoch));
+        let next = Lag::of(arrival);
+        let of_span = |span: &Span| (span.encoding, span.epoch) == (next.encoding, next.epoch);
+        let span = self.span.filter(of_span);
+        let continues = span.is_some();
         let known = self.lag;
+        if let Some(span) = span.filter(|_| known.is_none())
+            && span.outgoing(next.number) < Some(self.next_out)
+        {
+            // To go on from a latecomer would send again what went before it.
+            return false;
+        }
         let same = known.filter(|lag| (lag.encoding, lag.epoch) == (next.encoding, next.epoch));
         match same {
             Some(lag) if next.number < lag.number => return false,

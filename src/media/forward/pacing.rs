@@ -138,7 +138,10 @@ impl Forwarding {
             return Progress::Done;
         };
         let Source {
-            encodings, legs, ..
+            encodings,
+            legs,
+            pending,
+            ..
         } = source;
         let leg = &mut legs[place.leg];
         let Some(downlink) = downlink_of(&mut self.downlinks, leg) else {
@@ -151,7 +154,8 @@ impl Forwarding {
                 leg.set_lag(None);
                 break;
             };
-            if !downlink.may_send(now) {
+            // What fan-out has yet to see would be sent a second time.
+            if !downlink.may_send(now) || pending.iter().any(|arrival| Lag::of(arrival) == lag) {
                 return Progress::Waits;
             }
             if let Some((packet, payload)) = encoding.remembered(lag.epoch, lag.number) {

@@ -361,3 +361,68 @@ fn feedback_from_one_who_has_no_numbered_leg_is_passed_over() {
     world.rtcp(0, &out);
     assert_eq!(world.shard.counts(), (1, 0, 0));
 }
+
+/// A picture without feedback, of which twelve packets leave at once.
+fn burst(numbers: impl Iterator<Item = u16>) -> World {
+    let mut world = World::with_clients(2);
+    world.video_source(1, 0, &[]);
+    world.leg(1, 1, 1);
+    for number in numbers {
+        film_one(&mut world, number);
+        world.settle();
+    }
+    world
+}
+
+fn film_one(world: &mut World, number: u16) {
+    let mut payload = vp8(number == 0, number, number as u8);
+    payload.resize(1_000, 1);
+    world.rtp(0, &packet(VP8, 7, number, &[(MID, b"1")], &payload));
+}
+
+#[test]
+fn a_latecomer_on_a_full_way_goes_alone_and_nothing_behind_it_twice() {
+    let mut world = burst((0..=12).filter(|number| *number != 9));
+    assert_eq!(world.seen(1).len(), 12);
+    film_one(&mut world, 9);
+    world.advance(100);
+    assert_eq!(world.seen(1).len(), 1);
+}
+
+#[test]
+fn what_comes_while_a_leg_catches_up_is_sent_once() {
+    let mut world = burst(0..20);
+    assert_eq!(world.seen(1).len(), 12);
+    world.now += 100 * MS;
+    film_one(&mut world, 20);
+    world.settle();
+    world.advance(100);
+    assert_eq!(world.seen(1).len(), 9);
+}
+
+#[test]
+fn nothing_is_sent_again_while_a_leg_is_paused() {
+    let mut world = World::with_clients(2);
+    world.audio_source(1, 0);
+    world.leg(1, 1, 1);
+    for number in 0..5 {
+        world.rtp(0, &packet(OPUS, 7, number, &[(MID, b"0")], &[1]));
+    }
+    let sent = u64::from(world.seen(1)[2].header.sequence);
+    world.command(Command::PauseLeg {
+        leg: LegId(1),
+        paused: true,
+    });
+    let mut nack = Vec::new();
+    rtcp::write_nack(&mut nack, 2_001, &[sent]);
+    world.rtcp(1, &nack);
+    world.settle();
+    assert!(world.nodes[1].repeated.is_empty());
+    world.command(Command::PauseLeg {
+        leg: LegId(1),
+        paused: false,
+    });
+    world.rtcp(1, &nack);
+    world.settle();
+    assert_eq!(world.nodes[1].repeated, [(2_001, sent as u16)]);
+}
