@@ -9,6 +9,7 @@ use crate::media::batch::SendBatch;
 use crate::media::remote::Remote;
 use crate::media::rtcp;
 use crate::media::sample::vp8;
+use crate::media::twcc::ArrivalLog;
 
 /// The system's allocator, counting for each thread what it hands out.
 struct Counting;
@@ -43,8 +44,14 @@ unsafe impl GlobalAlloc for Counting {
 /// Time between two datagrams.
 const STEP: Duration = Duration::from_millis(1);
 
-/// Sealed datagrams of both kinds of media, and requests for retransmissions and key frames.
-fn traffic(world: &mut World, from: u16, count: u16) -> Vec<(Remote, Vec<u8>)> {
+/// Sealed datagrams of both kinds of media, requests for retransmissions and key frames,
+/// and what the subscriber tells of numbered packets.
+fn traffic(
+    world: &mut World,
+    log: &mut ArrivalLog,
+    from: u16,
+    count: u16,
+) -> Vec<(Remote, Vec<u8>)> {
     let mut datagrams = Vec::new();
     for n in from..from + count {
         let number = n.to_be_bytes();
@@ -63,6 +70,12 @@ fn traffic(world: &mut World, from: u16, count: u16) -> Vec<(Remote, Vec<u8>)> {
         let mut compound = Vec::new();
         rtcp::write_nack(&mut compound, 2_003, &[u64::from(n), u64::from(n) + 3]);
         rtcp::write_picture_loss(&mut compound, 2_003);
+        let told_at = world.now + STEP * 3 * u32::from(n - from);
+        log.arrived(told_at, 1 + 2 * n);
+        log.arrived(told_at, 2 + 2 * n);
+        if n % 30 == 29 {
+            while log.write_feedback(&mut compound, 2_003) {}
+        }
         let subscriber = &mut world.nodes[1];
         let media = subscriber.client.media.as_mut().unwrap();
         let sealed = media.outgoing.encrypt_rtcp(&compound).unwrap();
@@ -79,11 +92,12 @@ fn a_packet_is_opened_remembered_and_sealed_for_its_legs_without_allocating() {
     for leg in 1..=4 {
         world.leg(leg, 1 + (leg - 1) / 2, 1 + (leg as usize - 1) % 2);
     }
+    let mut log = ArrivalLog::new(world.now);
     let mut batch = SendBatch::default();
     let mut sent = 0;
     let mut counts = [0; 2];
     for (turn, count) in counts.iter_mut().enumerate() {
-        let mut datagrams = traffic(&mut world, 2_000 * turn as u16, 2_000);
+        let mut datagrams = traffic(&mut world, &mut log, 2_000 * turn as u16, 2_000);
         let (mut now, shard) = (world.now, &mut world.shard);
         world.now += STEP * 6_000;
         let before = COUNT.get();

@@ -1,7 +1,9 @@
 //! What clients get out of a shard, with real handshakes and real encryption.
 
 mod allocation;
+mod hostile;
 mod narrow;
+mod simulation;
 mod world;
 
 use std::net::SocketAddr;

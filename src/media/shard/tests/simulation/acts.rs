@@ -1,0 +1,282 @@
+//! What happens in a simulated room: by chance, at any moment between a datagram and its fan-out.
+
+use super::super::world::*;
+use super::super::*;
+use super::publisher::Publication;
+use super::receiver::{
+    H264_DOWN, H264_REPAIR_DOWN, OPUS_DOWN, REPAIR_DOWN, Stream, Streams, VP8_DOWN,
+};
+use super::{Member, Simulation};
+use crate::media::command::{Codec, MediaKind};
+use crate::media::twcc::ArrivalLog;
+
+/// Clients that ever join, at most.
+const MEMBERS_MAX: usize = 6;
+
+/// Sources at once, at most.
+const PUBLICATIONS_MAX: usize = 4;
+
+/// Ended streams of a client that are taken up again; the shard remembers more.
+const ENDED_MAX: usize = 4;
+
+impl Simulation {
+    pub(super) fn act(&mut self) {
+        match self.chance.below(24) {
+            0 if self.members.len() < MEMBERS_MAX => self.join(),
+            1 => self.leave(),
+            2..=4 => self.publish_one(),
+            5 => self.unpublish(),
+            6..=9 => self.subscribe(),
+            10 => self.unsubscribe(),
+            11..=13 => self.select(),
+            14 | 15 => self.pause(),
+            16 => self.prioritize(),
+            17..=19 => self.switch_layer(),
+            20 => self.begin_anew(),
+            21 => self.move_away(),
+            _ if self.trouble.narrow => self.narrow(),
+            _ => self.ask_for_key_frame(),
+        }
+    }
+
+    pub(super) fn join(&mut self) {
+        self.world.join();
+        let now = self.world.now;
+        self.members.push(Member {
+            is_gone: false,
+            feeds_back: self.chance.below(4) > 0 || self.trouble.narrow,
+            capacity_bps: None,
+            queue_bytes: 0.0,
+            streams: Streams::default(),
+            ended: Vec::new(),
+            on_the_way: Vec::new(),
+            log: ArrivalLog::new(now),
+        });
+    }
+
+    fn living(&self) -> Vec<usize> {
+        let living = |n: &usize| !self.members[*n].is_gone;
+        (0..self.members.len()).filter(living).collect()
+    }
+
+    fn leave(&mut self) {
+        let living = self.living();
+        if living.len() < 4 {
+            return;
+        }
+        let node = living[self.chance.below(living.len())];
+        let theirs = self.publications.values().filter(|p| p.node == node);
+        let theirs: Vec<u64> = theirs.map(|p| p.source).collect();
+        theirs.into_iter().for_each(|source| self.forget(source));
+        self.members[node].is_gone = true;
+        self.members[node].streams = Streams::default();
+        self.world.command(Command::CloseTransport {
+            transport: TransportId(node as u64),
+        });
+    }
+
+    fn publish_one(&mut self) {
+        if self.publications.len() >= PUBLICATIONS_MAX {
+            return;
+        }
+        let living = self.living();
+        let node = living[self.chance.below(living.len())];
+        let codec = [Codec::Vp8, Codec::Vp8, Codec::H264, Codec::Opus][self.chance.below(4)];
+        let layers = match codec.kind() {
+            MediaKind::Audio => 1,
+            MediaKind::Video => 1 + self.chance.below(3),
+        };
+        let source = self.next_source;
+        self.next_source += 1;
+        let publication = Publication::new(source, node, codec, layers, &mut self.chance);
+        self.world.command(Command::AddSource(publication.config()));
+        self.publications.insert(source, publication);
+        self.subscribe();
+    }
+
+    fn any_source(&mut self) -> Option<u64> {
+        let count = self.publications.len();
+        let place = self.chance.below(count);
+        self.publications.keys().nth(place).copied()
+    }
+
+    fn unpublish(&mut self) {
+        if let Some(source) = self.any_source() {
+            self.forget(source);
+            self.world.command(Command::RemoveSource {
+                source: SourceId(source),
+            });
+        }
+    }
+
+    /// The source and all its legs are no more.
+    fn forget(&mut self, source: u64) {
+        self.publications.remove(&source);
+        for node in 0..self.members.len() {
+            let streams = self.members[node].streams.live.values();
+            let legs = streams.filter(|stream| stream.source == source);
+            let legs: Vec<u64> = legs.map(|stream| stream.leg).collect();
+            legs.into_iter().for_each(|leg| self.end(node, leg));
+        }
+    }
+
+    fn end(&mut self, node: usize, leg: u64) {
+        let member = &mut self.members[node];
+        if let Some(stream) = member.streams.live.get(&leg) {
+            let ended = (stream.ssrc, stream.ssrc + 10_000, stream.is_audio());
+            member.ended.push(ended);
+            let many = member.ended.len().saturating_sub(ENDED_MAX);
+            member.ended.drain(..many);
+        }
+        member.streams.end(leg);
+    }
+
+    fn subscribe(&mut self) {
+        let Some(source) = self.any_source() else {
+            return;
+        };
+        let publication = &self.publications[&source];
+        let kind = publication.codec.kind();
+        let publisher = publication.node;
+        let living: Vec<usize> = self.living();
+        let node = living[self.chance.below(living.len())];
+        let streams = &self.members[node].streams;
+        if node == publisher || streams.live.values().any(|stream| stream.source == source) {
+            return;
+        }
+        let leg = self.next_leg;
+        self.next_leg += 1;
+        let ended = &mut self.members[node].ended;
+        let again = ended
+            .iter()
+            .position(|(_, _, audio)| *audio == (kind == MediaKind::Audio));
+        let again = again.filter(|_| self.chance.below(2) == 0);
+        let fresh = (20_000 + leg as u32, 30_000 + leg as u32);
+        let (ssrc, repair) = again.map_or(fresh, |at| {
+            let (ssrc, repair, _) = ended.remove(at);
+            (ssrc, repair)
+        });
+        let config = LegConfig {
+            leg: LegId(leg),
+            source: SourceId(source),
+            transport: TransportId(node as u64),
+            ssrc,
+            rtx_ssrc: Some(repair),
+            codecs: vec![
+                mapping(Codec::Vp8, VP8_DOWN, Some(REPAIR_DOWN)),
+                mapping(Codec::H264, H264_DOWN, Some(H264_REPAIR_DOWN)),
+                mapping(Codec::Opus, OPUS_DOWN, None),
+            ],
+            extensions: extensions(),
+            encoding: self.chance.below(3) as u8,
+            priority: self.chance.below(3) as u8,
+            paused: self.chance.below(8) == 0,
+        };
+        let stream = Stream::new(&config, kind, self.trouble.up == 0);
+        self.members[node].streams.add(stream, repair);
+        self.world.command(Command::AddLeg(config));
+    }
+
+    /// A client and one of its legs.
+    fn any_leg(&mut self) -> Option<(usize, u64)> {
+        let all = self.members.iter().enumerate();
+        let all = all.flat_map(|(node, m)| m.streams.live.keys().map(move |leg| (node, *leg)));
+        let all: Vec<_> = all.collect();
+        all.get(self.chance.below(all.len())).copied()
+    }
+
+    fn unsubscribe(&mut self) {
+        if let Some((node, leg)) = self.any_leg() {
+            self.end(node, leg);
+            self.world.command(Command::RemoveLeg { leg: LegId(leg) });
+        }
+    }
+
+    fn select(&mut self) {
+        if let Some((node, leg)) = self.any_leg() {
+            let encoding = self.chance.below(3) as u8;
+            let stream = self.members[node].streams.live.get_mut(&leg);
+            stream.unwrap().encoding = encoding;
+            self.world.command(Command::SelectEncoding {
+                leg: LegId(leg),
+                encoding,
+            });
+        }
+    }
+
+    fn pause(&mut self) {
+        if let Some((node, leg)) = self.any_leg() {
+            let stream = self.members[node].streams.live.get_mut(&leg).unwrap();
+            stream.is_paused = !stream.is_paused;
+            let paused = stream.is_paused;
+            self.world.command(Command::PauseLeg {
+                leg: LegId(leg),
+                paused,
+            });
+        }
+    }
+
+    fn prioritize(&mut self) {
+        let priority = self.chance.below(4) as u8;
+        if let Some((_, leg)) = self.any_leg() {
+            self.world.command(Command::PrioritizeLeg {
+                leg: LegId(leg),
+                priority,
+            });
+        }
+        if let Some(source) = self.any_source() {
+            self.world.command(Command::PrioritizeSource {
+                source: SourceId(source),
+                priority: 3 - priority,
+            });
+        }
+    }
+
+    /// A layer stops, or comes back without a key frame of its own accord.
+    fn switch_layer(&mut self) {
+        if let Some(source) = self.any_source() {
+            let layers = &mut self.publications.get_mut(&source).unwrap().layers;
+            let layer = self.chance.below(layers.len());
+            layers[layer].is_on = !layers[layer].is_on;
+        }
+    }
+
+    /// The same source goes on under other SSRCs; what is on the way under the old ones is lost.
+    fn begin_anew(&mut self) {
+        if let Some(source) = self.any_source() {
+            let publication = self.publications.get_mut(&source).unwrap();
+            publication.begin_anew(&mut self.chance);
+            let node = publication.node;
+            self.on_the_way_up.retain(|(_, from, _)| *from != node);
+        }
+    }
+
+    fn move_away(&mut self) {
+        let living = self.living();
+        let node = living[self.chance.below(living.len())];
+        if self.world.nodes[node].client.media.is_none() {
+            return;
+        }
+        let port = 6_000 + self.chance.below(20_000) as u16;
+        let from = Remote::Udp(SocketAddr::from(([10, 1, 0, node as u8], port)));
+        let mut check = self.world.nodes[node].client.check(true);
+        self.world.nodes[node].address = from;
+        let now = self.world.now;
+        self.world.shard.handle_datagram(now, from, &mut check);
+    }
+
+    fn narrow(&mut self) {
+        let living = self.living();
+        let node = living[self.chance.below(living.len())];
+        let capacity = [None, Some(150e3), Some(300e3), Some(900e3)][self.chance.below(4)];
+        self.members[node].capacity_bps = capacity;
+        self.members[node].queue_bytes = 0.0;
+    }
+
+    fn ask_for_key_frame(&mut self) {
+        if let Some((node, leg)) = self.any_leg() {
+            let stream = self.members[node].streams.live.get_mut(&leg);
+            stream.unwrap().needs_key = true;
+        }
+    }
+}
