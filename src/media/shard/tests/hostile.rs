@@ -51,7 +51,9 @@ fn a_flood_of_requests_for_packets_is_answered_at_a_bounded_rate_and_harms_nobod
 fn feedback_about_the_streams_of_others_and_floods_of_nonsense_harm_nobody() {
     let mut world = world();
     film(&mut world, 0);
-    (world.seen(1), world.seen(2), world.feedback(0));
+    world.seen(1);
+    world.seen(2);
+    world.feedback(0);
     let mut chance = Chance::new(5);
     let mut requests = 0;
     for number in 1..100 {
@@ -82,7 +84,8 @@ fn feedback_about_the_streams_of_others_and_floods_of_nonsense_harm_nobody() {
 fn replays_from_any_address_reach_nobody() {
     let mut world = world();
     film(&mut world, 0);
-    (world.seen(1), world.seen(2));
+    world.seen(1);
+    world.seen(2);
     let plain = packet(VP8, 7, 1, &[(MID, b"1")], &vp8(false, 1, 1));
     let media = world.nodes[0].client.media.as_mut().unwrap();
     let sealed = media.outgoing.encrypt_rtp(&plain).unwrap().to_vec();

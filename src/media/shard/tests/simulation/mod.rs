@@ -1,5 +1,5 @@
 //! Random rooms over one shard in virtual time, held against a reference receiver and a small model
-//! of who is to get what. `PROPTEST_CASES` sets the number of seeds of the long form.
+//! of who is to get what. `PROPTEST_CASES` sets how many seeds the long form takes.
 
 mod acts;
 mod publisher;
@@ -19,9 +19,6 @@ const MS: Duration = Duration::from_millis(1);
 
 /// Time between two looks of the simulation.
 const STEP_MS: u64 = 5;
-
-/// Seeds of the short form; each is 8 s of chances and some to settle.
-const SEEDS: u64 = 6;
 
 /// What the way adds to a packet: seal, UDP and IP.
 const WAY_BYTES: usize = 16 + 8 + 20;
@@ -340,12 +337,10 @@ fn simulate(seed: u64, trouble: Trouble) {
     );
 }
 
-/// The seeds of a property: few, or as many as the long form wants.
+/// The seeds of a property: one for ten cases of a smaller one.
 fn seeds(first: u64) -> std::ops::Range<u64> {
-    let cases = std::env::var("PROPTEST_CASES").ok();
-    let cases = cases.and_then(|cases| cases.parse::<u64>().ok());
-    // The long form's count is meant for properties of a few microseconds.
-    first..first + cases.map_or(SEEDS, |cases| cases.max(SEEDS))
+    let cases = proptest::test_runner::Config::default().cases;
+    first..first + u64::from(cases).div_ceil(10)
 }
 
 #[test]
