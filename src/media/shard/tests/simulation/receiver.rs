@@ -273,8 +273,9 @@ impl Stream {
             is_paused,
             ..
         } = self;
+        let of = format!("leg {leg} of {source} up to {encoding} paused {is_paused}");
         format!(
-            "leg {leg} of {source} up to {encoding} paused {is_paused} {newest:?} came {:?} missing {missing:?}",
+            "{of} {newest:?} came {:?} missing {missing:?}",
             self.highest
         )
     }
