@@ -95,8 +95,8 @@ impl Downlink {
     }
 
     /// What the way carries. Where much is lost, less than could be sent is well spent: a frame of
-    /// many packets is rarely whole there, and a small picture that moves is worth more than a sharp
-    /// one that stands.
+    /// many packets is rarely whole there, and a small picture that moves is worth more than a
+    /// sharp one that stands.
     pub fn budget(&self, now: Instant) -> Budget {
         let whole = self.rate_bps(now);
         let loss = self.estimator.loss().max(LOSS_MUCH);
