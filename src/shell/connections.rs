@@ -102,15 +102,19 @@ impl Connections {
     /// Gives memory back to the system after the start, and after crowds have come or gone, until
     /// dropped. The allocator would keep what they took in pieces between what lives on.
     pub async fn upkeep(self) {
-        let (mut at_last_look, mut settled) = (0, None);
+        let (mut at_last_look, mut most, mut settled) = (0, 0, None);
         loop {
             tokio::time::sleep(LOOK).await;
             let open = self.open();
             let calm = open.abs_diff(at_last_look) < CALM;
             at_last_look = open;
-            if calm && settled.is_none_or(|known: usize| known.abs_diff(open) >= CHANGED) {
+            most = most.max(open);
+            let changed = settled.is_none_or(|known: usize| {
+                most.abs_diff(known).max(known.abs_diff(open)) >= CHANGED
+            });
+            if calm && changed {
                 memory::give_back();
-                settled = Some(open);
+                (most, settled) = (open, Some(open));
             }
         }
     }
