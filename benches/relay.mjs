@@ -25,7 +25,7 @@ export class Relay {
   constructor(serverPort, seed) {
     this.serverPort = serverPort;
     this.#state = seed;
-    console.log(`relay seed ${seed}`);
+    console.error(`relay seed ${seed}`);
     this.socket = createSocket("udp4");
     this.socket.on("message", (packet, from) => this.#up(packet, from));
   }
