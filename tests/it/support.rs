@@ -15,6 +15,7 @@ use crate::postgres::Database;
 pub struct World {
     pub context: Context,
     pub clock: Arc<ManualClock>,
+    entropy: Arc<CountedEntropy>,
     url: String,
     _database: Option<Database>,
 }
@@ -32,18 +33,21 @@ impl World {
     /// A context on a database that somebody else keeps.
     pub async fn at(url: &str) -> Self {
         let clock = Arc::new(ManualClock::new());
-        let context = context(url, clock.clone()).await;
+        let entropy = Arc::new(CountedEntropy::default());
+        let context = context(url, clock.clone(), entropy.clone()).await;
         Self {
             context,
             clock,
+            entropy,
             url: url.to_owned(),
             _database: None,
         }
     }
 
-    /// What a second server process on the same database would have.
+    /// What a second server process on the same database would have; chance goes on, since no
+    /// process draws again what another drew.
     pub async fn restarted(&self) -> Context {
-        context(&self.url, self.clock.clone()).await
+        context(&self.url, self.clock.clone(), self.entropy.clone()).await
     }
 
     /// A connection that no rule of ours stands before: a hand in the database.
@@ -55,11 +59,11 @@ impl World {
     }
 }
 
-async fn context(url: &str, clock: Arc<ManualClock>) -> Context {
+async fn context(url: &str, clock: Arc<ManualClock>, entropy: Arc<CountedEntropy>) -> Context {
     let store = Store::connect(url, 8).await.expect("connect");
     Context::new(
         clock,
-        Arc::new(CountedEntropy::default()),
+        entropy,
         store,
         Arc::new(Keys::new([7; 32], [8; 32])),
         Arc::new(BlockingThreads),
