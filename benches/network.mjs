@@ -17,6 +17,7 @@ import {
   attending,
   eventually,
   launch,
+  freeUdpPort,
   receivesFrames,
   signIn,
   throughPrejoin,
@@ -29,7 +30,9 @@ const { values } = parseArgs({
   options: { seed: { type: "string", default: "7" }, json: { type: "boolean", default: false } },
 });
 
-const server = await Server.start();
+const media = await freeUdpPort();
+// One port, so that all media goes through the relay.
+const server = await Server.start({ media, options: ["--media-threads", "1"] });
 const relay = await Relay.start(server.ports.media, Number(values.seed));
 const teacherBrowser = await launch();
 const learnerBrowser = await launch();

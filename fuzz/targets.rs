@@ -13,7 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use livekit_protocol as proto;
 use mingtang::domain::entropy::Entropy;
-use mingtang::domain::id::{ParticipantId, TrackId, TransportId};
+use mingtang::domain::id::{ParticipantId, ShardId, TrackId, TransportId};
 use mingtang::http::livekit::data::readdress;
 use mingtang::http::livekit::entry::{Entry, EntryQuery};
 use mingtang::http::livekit::inbound::{self, Inbound};
@@ -24,6 +24,7 @@ use mingtang::media::command::{
     IceCredentials, MediaKind, TransportConfig,
 };
 use mingtang::media::negotiation::{Answering, Local, Offering, Outgoing, encodings};
+use mingtang::media::placement::Shards;
 use mingtang::media::remote::Remote;
 use mingtang::media::rtp::Header;
 use mingtang::media::shard::{Shard, ShardConfig, ShardLimits};
@@ -255,11 +256,12 @@ impl Entropy for Ones {
 }
 
 fn local() -> Local {
-    let candidates = Arc::new(HostCandidates {
+    let shards = Shards::new([HostCandidates {
         udp: vec![address(1).address()],
         tcp: vec![address(2).address()],
-    });
-    Local::new(TransportId(1), Fingerprint([7; 32]), candidates, &Ones)
+    }]);
+    let place = shards.place(shards.quietest());
+    Local::new(TransportId(1), Fingerprint([7; 32]), place, &Ones)
 }
 
 fn outgoing(number: u32) -> Outgoing {
@@ -327,6 +329,7 @@ fn shard_datagram(input: &[u8]) -> bool {
     });
     let config = TransportConfig {
         transport: TransportId(1),
+        shard: ShardId(0),
         local: credentials(),
         fingerprints: vec![Fingerprint([7; 32])],
         open_channels: Vec::new(),

@@ -117,6 +117,10 @@ macro_rules! live_ids {
     )+};
 }
 
+/// A media thread, counted from 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShardId(pub u8);
+
 live_ids! {
     /// One ICE + DTLS association with a client.
     TransportId,

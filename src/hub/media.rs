@@ -1,9 +1,10 @@
-//! The way into a media thread: a bounded queue of orders, and a knock that wakes the thread.
+//! The way into the media threads: for each a bounded queue of orders, and a knock that wakes it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
+use crate::domain::id::ShardId;
 use crate::media::command::Command;
 
 /// Orders waiting for one media thread.
@@ -25,6 +26,22 @@ pub struct MediaSender {
 impl std::fmt::Debug for MediaSender {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("MediaSender(..)")
+    }
+}
+
+/// Sends orders to the media threads, to each its own; clones share the queues.
+#[derive(Clone, Debug)]
+pub struct MediaSenders(Arc<[MediaSender]>);
+
+impl MediaSenders {
+    /// By shard.
+    pub fn new(senders: Vec<MediaSender>) -> Self {
+        Self(senders.into())
+    }
+
+    /// The way to one of them.
+    pub fn of(&self, shard: ShardId) -> Option<&MediaSender> {
+        self.0.get(usize::from(shard.0))
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::domain::id::{LegId, SourceId, TransportId};
+use crate::domain::id::{LegId, ShardId, SourceId, TransportId};
 
 /// An order to a media thread.
 #[derive(Clone, Debug)]
@@ -41,6 +41,17 @@ pub enum Command {
     RemoveSource {
         /// The source.
         source: SourceId,
+    },
+    /// Expects the packets of a source of another shard; [`Command::RemoveSource`] ends it.
+    AddMirror(MirrorConfig),
+    /// Hands packets of a source over to another shard, or no longer.
+    Relay {
+        /// The source.
+        source: SourceId,
+        /// Where it has a mirror.
+        to: ShardId,
+        /// False ends it.
+        on: bool,
     },
     /// Forwards a source to a transport.
     AddLeg(LegConfig),
@@ -153,8 +164,8 @@ pub enum Event {
         /// At most [`DATA_MESSAGE_BYTES_MAX`] bytes.
         payload: Bytes,
     },
-    /// Loudest recent levels of audio sources (RFC 6464), each 400 ms while anybody speaks or has
-    /// just stopped.
+    /// Loudest recent levels of one thread's audio sources (RFC 6464), each 400 ms: of those who
+    /// speak or stopped within 2 s.
     AudioLevels(Vec<AudioLevel>),
     /// What a transport carried, each 5 s from its connection on.
     Report(TransportReport),
@@ -262,6 +273,8 @@ impl DataChannel {
 pub struct TransportConfig {
     /// Its id.
     pub transport: TransportId,
+    /// Where it lives: the shard whose addresses the session description has.
+    pub shard: ShardId,
     /// Our credentials, as in the session description.
     pub local: IceCredentials,
     /// The client's certificates if its description is here already; may be empty.
@@ -356,6 +369,21 @@ pub struct SourceConfig {
     pub codecs: Vec<CodecMapping>,
     /// Header extensions of the publisher's transport.
     pub extensions: ExtensionIds,
+}
+
+/// A source of another shard, as far as legs need to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MirrorConfig {
+    /// Its id, the same on all shards.
+    pub source: SourceId,
+    /// Where it comes in.
+    pub home: ShardId,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// One to [`ENCODINGS_MAX`].
+    pub encodings: usize,
+    /// See [`LegConfig::priority`].
+    pub priority: u8,
 }
 
 /// One layer of a published stream; its SSRC is announced, or learnt from mid and rid.

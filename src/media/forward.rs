@@ -11,14 +11,15 @@ use std::time::Instant;
 
 use super::allocation::Wish;
 use super::batch::SendBatch;
-use super::command::LegConfig;
+use super::command::{LegConfig, MediaKind};
 use super::downlink::Downlink;
 use super::leg::{LEG_OVERHEAD_BYTES, Leg};
 use super::remote::Remote;
+use super::shard::{Matter, Relayed};
 use super::slab::Slab;
 use super::source::Source;
 use super::transport::srtp::Sealer;
-use crate::domain::id::{LegId, SourceId};
+use crate::domain::id::{LegId, ShardId, SourceId};
 use pacing::Pacing;
 
 /// Retransmissions that wait; further requests are ignored, and subscribers ask again.
@@ -48,6 +49,15 @@ pub struct Forwarding {
 struct LegPlace {
     source: usize,
     leg: usize,
+}
+
+/// Whom fan-out serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// The client at this place in the shard's table.
+    Client(usize),
+    /// A source of another shard.
+    Mirror(SourceId),
 }
 
 /// How far fan-out came in the first source that has something.
@@ -216,17 +226,30 @@ impl Forwarding {
         source.legs.get(place.leg).map(Leg::transport)
     }
 
-    /// The transport whose retransmission, or whose source, [`Self::fill`] is about; `None` while
-    /// it is about the pace of many, or about nothing.
-    pub fn at_hand(&self) -> Option<usize> {
+    /// Whose retransmission, or whose source, [`Self::fill`] is about; `None` while it is about the
+    /// pace of many, or about nothing.
+    pub fn at_hand(&self) -> Option<Served> {
         if let Some((leg, _)) = self.resends.front() {
-            return self.subscriber(*leg);
+            return self.subscriber(*leg).map(Served::Client);
         }
         if self.pacing.is_due() {
             return None;
         }
-        let source = self.sources.get(*self.dirty.first()?)?;
-        Some(source.publisher)
+        Some(self.sources.get(*self.dirty.first()?)?.served())
+    }
+
+    /// Hands what waits for fan-out to the mirrors, each packet once to each; true when one found
+    /// no room, and a key frame is wanted for that.
+    pub fn relay(&mut self, send: &mut impl FnMut(ShardId, &Relayed, &[u8]) -> bool) -> bool {
+        let mut missed = false;
+        for place in &self.dirty {
+            if let Some(source) = self.sources.get_mut(*place)
+                && !source.mirrors.is_empty()
+            {
+                missed |= relay(source, send);
+            }
+        }
+        missed
     }
 
     /// Writes and seals what waits, until the batch is full: true when more waits.
@@ -250,6 +273,7 @@ impl Forwarding {
                     return true;
                 }
                 source.pending.clear();
+                source.handed = 0;
             }
             self.cursor = Cursor::default();
             self.dirty.swap_remove(0);
@@ -293,6 +317,35 @@ impl Forwarding {
         }
         true
     }
+}
+
+fn relay(source: &mut Source, send: &mut impl FnMut(ShardId, &Relayed, &[u8]) -> bool) -> bool {
+    let mut missed = 0_u8;
+    for arrival in &source.pending[source.handed..] {
+        let found = source.remembered(arrival.encoding, arrival.epoch, arrival.number);
+        let Some((packet, payload)) = found else {
+            continue;
+        };
+        let relayed = Relayed {
+            source: source.id,
+            matter: Matter::Packet {
+                arrival: *arrival,
+                packet: *packet,
+            },
+        };
+        for mirror in &source.mirrors {
+            if !send(*mirror, &relayed, payload) && source.kind == MediaKind::Video {
+                missed |= 1 << arrival.encoding;
+            }
+        }
+    }
+    source.handed = source.pending.len();
+    for (at, encoding) in source.encodings.iter_mut().enumerate() {
+        if missed >> at & 1 == 1 {
+            encoding.key_frames.want();
+        }
+    }
+    missed != 0
 }
 
 /// The way that a leg's packets are numbered for.

@@ -21,6 +21,7 @@ pub mod nack;
 pub mod negotiation;
 pub mod outbox;
 pub mod peer;
+pub mod placement;
 pub mod remote;
 pub mod report;
 pub mod rewrite;

@@ -131,6 +131,11 @@ impl Reception {
         self.sender = Some((info, now));
     }
 
+    /// The publisher's latest report, and when it came.
+    pub fn reported(&self) -> Option<(SenderInfo, Instant)> {
+        self.sender
+    }
+
     /// A block for the publisher; `None` before the first packet.
     pub fn block(&mut self, now: Instant, ssrc: u32) -> Option<ReportBlock> {
         let expected = self.expected()?;

@@ -3,16 +3,19 @@
 use std::time::{Duration, Instant};
 
 use super::codec::Insight;
-use super::command::{Codec, CodecMapping, EncodingConfig, ExtensionIds, MediaKind, SourceConfig};
+use super::command::{
+    Codec, CodecMapping, EncodingConfig, ExtensionIds, MediaKind, MirrorConfig, SourceConfig,
+};
+use super::forward::Served;
 use super::keyframe::KeyFramePacer;
 use super::leg::{Arrival, Leg};
 use super::nack::GapTracker;
-use super::report::Reception;
+use super::report::{ClockOffset, Reception};
 use super::ring::{Packet, PacketRing, RING_PACKETS};
 use super::rtp::{Header, read_u16};
 use super::sequence::{Extender, Renumbering, nearest};
 use super::speaker::LevelWindow;
-use crate::domain::id::SourceId;
+use crate::domain::id::{ShardId, SourceId};
 
 /// Packets that wait for fan-out; more are dropped, as in a full socket.
 const PENDING_MAX: usize = 512;
@@ -33,8 +36,8 @@ const USUAL_BPS: [u64; 3] = [150_000, 500_000, 1_500_000];
 pub struct Source {
     /// Its id.
     pub id: SourceId,
-    /// Place of the publisher in the shard's table.
-    pub publisher: usize,
+    /// Where its packets come from.
+    pub origin: Origin,
     /// Audio or video.
     pub kind: MediaKind,
     /// Media section it belongs to.
@@ -51,8 +54,36 @@ pub struct Source {
     pub levels: LevelWindow,
     /// See [`super::command::LegConfig::priority`].
     pub priority: u8,
+    /// The other shards that have a mirror of it.
+    pub mirrors: Vec<ShardId>,
+    /// How many of those that wait for fan-out were handed over to them.
+    pub handed: usize,
     codecs: Vec<CodecMapping>,
     live: u8,
+}
+
+/// Where a source's packets come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Origin {
+    /// The client at this place in the shard's table.
+    Client(usize),
+    /// Another shard, which has the source itself.
+    Shard {
+        /// Which.
+        home: ShardId,
+        /// The publisher's clock, as it was told.
+        clock: ClockOffset,
+    },
+}
+
+impl Origin {
+    /// Place of the publisher in the shard's table, if it is here.
+    pub fn client(&self) -> Option<usize> {
+        match self {
+            Self::Client(place) => Some(*place),
+            Self::Shard { .. } => None,
+        }
+    }
 }
 
 /// One layer of a source.
@@ -93,29 +124,58 @@ pub enum Received {
 impl Source {
     /// A source without packets and legs.
     pub fn new(config: &SourceConfig, publisher: usize) -> Self {
-        let clock_rate_hz = match config.kind {
-            MediaKind::Audio => Codec::Opus.clock_rate_hz(),
-            MediaKind::Video => Codec::Vp8.clock_rate_hz(),
-        };
-        let encoding = |config: &EncodingConfig| Encoding {
-            rid: config.rid.clone(),
-            ssrc: config.ssrc,
-            clock_rate_hz,
-            ..Encoding::default()
+        let encoding = |known: &EncodingConfig| Encoding {
+            rid: known.rid.clone(),
+            ssrc: known.ssrc,
+            ..Encoding::new(config.kind)
         };
         Self {
-            id: config.source,
-            publisher,
-            kind: config.kind,
             mid: config.mid.clone(),
             extensions: config.extensions,
             encodings: config.encodings.iter().map(encoding).collect(),
+            codecs: config.codecs.clone(),
+            ..Self::empty(config.source, config.kind, Origin::Client(publisher))
+        }
+    }
+
+    /// A mirror of another shard's source.
+    pub fn mirror(config: &MirrorConfig) -> Self {
+        let origin = Origin::Shard {
+            home: config.home,
+            clock: ClockOffset::default(),
+        };
+        let encodings = (0..config.encodings).map(|_| Encoding::new(config.kind));
+        Self {
+            encodings: encodings.collect(),
+            priority: config.priority,
+            ..Self::empty(config.source, config.kind, origin)
+        }
+    }
+
+    fn empty(id: SourceId, kind: MediaKind, origin: Origin) -> Self {
+        Self {
+            id,
+            origin,
+            kind,
+            mid: String::new(),
+            extensions: ExtensionIds::default(),
+            encodings: Vec::new(),
             legs: Vec::new(),
             pending: Vec::new(),
             levels: LevelWindow::default(),
             priority: 0,
-            codecs: config.codecs.clone(),
+            mirrors: Vec::new(),
+            handed: 0,
+            codecs: Vec::new(),
             live: 0,
+        }
+    }
+
+    /// Whom it costs when serving it goes wrong.
+    pub fn served(&self) -> Served {
+        match self.origin {
+            Origin::Client(place) => Served::Client(place),
+            Origin::Shard { .. } => Served::Mirror(self.id),
         }
     }
 
@@ -160,9 +220,43 @@ impl Source {
         header: &Header,
         packet: &[u8],
     ) -> Received {
-        let Some(arrival) = self.store(now, origin, encoding, repair, header, packet) else {
+        let stored = self.store(now, origin, encoding, repair, header, packet);
+        stored.map_or(Received::Nothing, |arrival| self.arrived(now, arrival))
+    }
+
+    /// Takes a packet that another shard hands over; `epoch` is the stream's there.
+    pub fn receive_relayed(
+        &mut self,
+        now: Instant,
+        origin: Instant,
+        relayed: &Arrival,
+        packet: Packet,
+        payload: &[u8],
+    ) -> Received {
+        let place = usize::from(relayed.encoding);
+        let Some(known) = self.encodings.get_mut(place) else {
             return Received::Nothing;
         };
+        if known.epoch != relayed.epoch {
+            known.epoch = relayed.epoch;
+            known.reception = Reception::default();
+            for leg in &mut self.legs {
+                leg.restart(relayed.encoding);
+            }
+        }
+        let rate = known.clock_rate_hz;
+        known
+            .reception
+            .packet(now, origin, rate, packet.number, packet.timestamp);
+        if !known.keep(packet, payload, self.kind) {
+            return Received::Nothing;
+        }
+        self.arrived(now, *relayed)
+    }
+
+    /// A packet is kept and waits for fan-out.
+    fn arrived(&mut self, now: Instant, arrival: Arrival) -> Received {
+        let encoding = arrival.encoding;
         if self.pending.len() < PENDING_MAX {
             self.pending.push(arrival);
         }
@@ -203,24 +297,14 @@ impl Source {
             return None;
         }
         let number = known.renumbering.forwarded(number);
-        let ring = known.ring.get_or_insert_with(|| PacketRing::new(self.kind));
-        let insight = Insight::of(codec, payload);
         let stored = Packet {
             number,
             timestamp: header.timestamp,
             marker: header.marker,
             codec,
-            insight,
+            insight: Insight::of(codec, payload),
         };
-        if ring.contains(number) || !ring.insert(stored, payload) {
-            return None;
-        }
-        known.newest = known.newest.max(number);
-        known.meter.take(payload.len());
-        if insight.entry {
-            known.key_frames.arrived();
-        }
-        Some(Arrival {
+        known.keep(stored, payload, self.kind).then_some(Arrival {
             encoding,
             epoch: known.epoch,
             number,
@@ -296,6 +380,35 @@ impl Source {
 }
 
 impl Encoding {
+    fn new(kind: MediaKind) -> Self {
+        Self {
+            clock_rate_hz: match kind {
+                MediaKind::Audio => Codec::Opus.clock_rate_hz(),
+                MediaKind::Video => Codec::Vp8.clock_rate_hz(),
+            },
+            ..Self::default()
+        }
+    }
+
+    /// Remembers a packet; false when it is known already or too large.
+    fn keep(&mut self, packet: Packet, payload: &[u8], kind: MediaKind) -> bool {
+        let ring = self.ring.get_or_insert_with(|| PacketRing::new(kind));
+        if ring.contains(packet.number) || !ring.insert(packet, payload) {
+            return false;
+        }
+        self.newest = self.newest.max(packet.number);
+        self.meter.take(payload.len());
+        if packet.insight.entry {
+            self.key_frames.arrived();
+        }
+        true
+    }
+
+    /// Which of the streams that followed each other this is.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
     /// The extended number of a packet that is not too old, counted.
     fn number(
         &mut self,

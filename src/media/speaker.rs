@@ -11,6 +11,9 @@ pub const ACTIVE_DBOV: u8 = 35;
 /// Silence, -dBov.
 pub const SILENT_DBOV: u8 = 127;
 
+/// Windows without an active packet that are told after the last with one.
+pub const AFTER_WINDOWS: u8 = 5;
+
 /// Weight of a new packet in the smoothed level: one click does not make a speaker.
 const WEIGHT: f32 = 0.3;
 
@@ -21,7 +24,8 @@ pub struct LevelWindow {
     loudest: f32,
     packets: u32,
     active: u32,
-    was_active: bool,
+    /// Windows that are still told.
+    told: u8,
 }
 
 impl Default for LevelWindow {
@@ -31,7 +35,7 @@ impl Default for LevelWindow {
             loudest: f32::from(SILENT_DBOV),
             packets: 0,
             active: 0,
-            was_active: false,
+            told: 0,
         }
     }
 }
@@ -55,10 +59,9 @@ impl LevelWindow {
         self.active += u32::from(level < ACTIVE_DBOV);
     }
 
-    /// Closes the window; tells while the source is active, and once when it has just stopped.
+    /// Closes the window; tells while the source is active, and for [`AFTER_WINDOWS`] more, in
+    /// which whoever smooths it sees it fade.
     pub fn close(&mut self) -> Option<WindowLevel> {
-        let was_active = self.was_active;
-        self.was_active = self.active > 0;
         let level = WindowLevel {
             level_dbov: self.loudest.clamp(0.0, f32::from(SILENT_DBOV)) as u8,
             active_ratio: self.active as f32 / self.packets.max(1) as f32,
@@ -67,8 +70,12 @@ impl LevelWindow {
             self.smoothed = f32::from(SILENT_DBOV);
         }
         self.loudest = f32::from(SILENT_DBOV);
+        self.told = match self.active {
+            0 => self.told.saturating_sub(1),
+            _ => 1 + AFTER_WINDOWS,
+        };
         (self.packets, self.active) = (0, 0);
-        (self.was_active || was_active).then_some(level)
+        (self.told > 0).then_some(level)
     }
 }
 
@@ -77,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_speaker_is_told_of_each_window_and_once_after_the_end() {
+    fn a_speaker_is_told_of_each_window_and_some_after_the_end() {
         let mut window = LevelWindow::default();
         assert_eq!(window.close(), None);
         for level in [20, 20, 20, 20, 20, 20, 20, 20, 127, 127] {
@@ -86,11 +93,13 @@ mod tests {
         let told = window.close().unwrap();
         assert!((20..=30).contains(&told.level_dbov), "{told:?}");
         assert!((told.active_ratio - 0.8).abs() < 0.001);
-        let silence = window.close().unwrap();
-        assert_eq!(
-            (silence.level_dbov, silence.active_ratio),
-            (SILENT_DBOV, 0.0)
-        );
+        for _ in 0..AFTER_WINDOWS {
+            let silence = window.close().unwrap();
+            assert_eq!(
+                (silence.level_dbov, silence.active_ratio),
+                (SILENT_DBOV, 0.0)
+            );
+        }
         assert_eq!(window.close(), None);
     }
 

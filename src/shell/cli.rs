@@ -83,6 +83,9 @@ struct Options {
     /// UDP port of audio and video
     #[arg(long, value_name = "PORT")]
     media_port: Option<String>,
+    /// Threads that carry media, each at a port one higher
+    #[arg(long, value_name = "N")]
+    media_threads: Option<String>,
     /// Whether media may come by UDP: true or false
     #[arg(long, value_name = "BOOL")]
     media_udp: Option<String>,
@@ -104,6 +107,7 @@ impl Options {
             ("database_url", self.database_url),
             ("listen", self.listen),
             ("media_port", self.media_port),
+            ("media_threads", self.media_threads),
             ("media_udp", self.media_udp),
             ("media_tcp_port", self.media_tcp_port),
             ("tls", self.tls),

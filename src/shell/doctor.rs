@@ -113,7 +113,6 @@ fn try_to_write(folder: &Path) -> std::io::Result<()> {
 }
 
 fn ports(config: &Config, serving: bool) -> Vec<Finding> {
-    let media = SocketAddr::new(config.media_listen, config.media_port);
     let told = |subject, name: &str, key: &str, bound: std::io::Result<()>| match bound {
         Ok(()) => finding(subject, Verdict::Ok, format!("{name} is free")),
         Err(_) if serving => finding(
@@ -134,8 +133,11 @@ fn ports(config: &Config, serving: bool) -> Vec<Finding> {
         http,
     )];
     if config.media_udp {
-        let udp = UdpSocket::bind(media).map(drop);
-        findings.push(told("media", &format!("UDP {media}"), "media_port", udp));
+        for port in config.media_ports().into_iter().flatten() {
+            let media = SocketAddr::new(config.media_listen, port);
+            let udp = UdpSocket::bind(media).map(drop);
+            findings.push(told("media", &format!("UDP {media}"), "media_port", udp));
+        }
     }
     if let MediaTcp::Port(port) = config.media_tcp {
         let address = SocketAddr::new(config.media_listen, port);

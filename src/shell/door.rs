@@ -1,5 +1,5 @@
 //! The door for media by TCP (RFC 6544): tells such connections from HTTP by their first byte, and
-//! hands them to the media thread with their first frame.
+//! hands them to the media thread of the transport that their first frame names.
 //!
 //! A length (RFC 4571) of a binding request begins with a byte below [`FIRST_BYTES_END`]; a TLS
 //! handshake begins with 22, an HTTP method with a letter. So one port serves all three.
@@ -15,10 +15,12 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::connections::Connections;
+use crate::domain::id::ShardId;
 use crate::media::framing::FRAME_BYTES_MAX;
+use crate::media::placement::shard_of;
 use crate::media::transport::{ParsedBinding, STUN_HEADER_BYTES};
 
-/// Connections that wait for the media thread; further ones are closed.
+/// Connections that wait for one media thread; further ones are closed.
 pub const ARRIVALS_MAX: usize = 1_024;
 /// How long a client may take for its first frame.
 pub const FIRST_FRAME_MAX: Duration = Duration::from_secs(10);
@@ -36,18 +38,25 @@ pub struct Arrival {
     pub socket: std::net::TcpStream,
     /// Where it comes from.
     pub client: SocketAddr,
+    /// The shard that it is for.
+    pub shard: ShardId,
     /// The frame.
     pub first: Vec<u8>,
     /// Its place.
     pub place: Place,
 }
 
-/// The media thread's end of the door.
+/// A media thread's end of the door.
 pub struct Arrivals(Receiver<Arrival>);
 
-/// Lets connections through to one media thread; clones are the same door.
+/// Lets connections through to the media threads; clones are the same door.
 #[derive(Clone)]
 pub struct Door {
+    /// By shard.
+    entries: Arc<[Entry]>,
+}
+
+struct Entry {
     arrivals: SyncSender<Arrival>,
     knock: Arc<dyn Fn() + Send + Sync>,
 }
@@ -58,14 +67,18 @@ impl std::fmt::Debug for Door {
     }
 }
 
-/// A door; `knock` is called after each arrival and may not block.
-pub fn door(knock: Arc<dyn Fn() + Send + Sync>) -> (Door, Arrivals) {
-    let (sender, receiver) = sync_channel(ARRIVALS_MAX);
-    let door = Door {
-        arrivals: sender,
-        knock,
-    };
-    (door, Arrivals(receiver))
+/// A door to as many threads as there are `knocks`; a thread's is called after each arrival for it
+/// and may not block.
+pub fn door(
+    knocks: impl IntoIterator<Item = Arc<dyn Fn() + Send + Sync>>,
+) -> (Door, Vec<Arrivals>) {
+    let ends = knocks.into_iter().map(|knock| {
+        let (arrivals, receiver) = sync_channel(ARRIVALS_MAX);
+        (Entry { arrivals, knock }, Arrivals(receiver))
+    });
+    let (entries, arrivals): (Vec<_>, Vec<_>) = ends.unzip();
+    let entries = entries.into();
+    (Door { entries }, arrivals)
 }
 
 impl Arrivals {
@@ -91,10 +104,14 @@ impl Door {
         self.hand_over(arrival);
     }
 
-    /// Gives a connection to the media thread; where too many wait, it is closed instead.
+    /// Gives a connection to its media thread, or to the first when it names none, which turns it
+    /// away like any stranger. Where too many wait, it is closed instead.
     pub(super) fn hand_over(&self, arrival: Arrival) {
-        if self.arrivals.try_send(arrival).is_ok() {
-            (self.knock)();
+        let named = self.entries.get(usize::from(arrival.shard.0));
+        if let Some(entry) = named.or_else(|| self.entries.first())
+            && entry.arrivals.try_send(arrival).is_ok()
+        {
+            (entry.knock)();
         }
     }
 
@@ -126,10 +143,12 @@ async fn arrive(mut stream: TcpStream, place: Place) -> io::Result<Arrival> {
     }
     let mut first = vec![0; length];
     stream.read_exact(&mut first).await?;
-    if ParsedBinding::parse(&first).is_none() {
+    let Some(binding) = ParsedBinding::parse(&first) else {
         return Err(io::ErrorKind::InvalidData.into());
-    }
+    };
+    let shard = shard_of(binding.local_ufrag()).unwrap_or_default();
     Ok(Arrival {
+        shard,
         client: stream.peer_addr()?,
         socket: stream.into_std()?,
         first,

@@ -1,12 +1,14 @@
-//! The media thread: a socket, TCP connections and a shard, woken by datagrams, orders and
-//! deadlines.
+//! The media threads: each has a socket, TCP connections and a shard, and is woken by datagrams,
+//! orders, deadlines and what the others hand over.
 
+mod bell;
+mod handover;
 mod keeper;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -14,11 +16,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 
+use self::bell::Bell;
+use self::handover::{Handover, PARCELS_MAX, between};
 use self::keeper::Keeper;
 use super::door::{Door, door};
 use super::streams::Streams;
 use super::udp::{BatchSocket, RECEIVE_MAX, bind};
-use crate::hub::media::{MediaReceiver, MediaSender, media_queue};
+use crate::hub::media::{MediaReceiver, MediaSenders, media_queue};
 use crate::media::batch::SendBatch;
 use crate::media::command::{Event, Fingerprint};
 use crate::media::remote::Remote;
@@ -37,28 +41,40 @@ const BACKLOG_PAUSE: Duration = Duration::from_millis(5);
 /// Orders carried out between two looks at the socket.
 const COMMANDS_PER_TURN: usize = 256;
 
-/// What a media thread is started with.
+/// What the media threads are started with.
 pub struct MediaConfig {
-    /// Where to listen for UDP; port 0 takes a free one. Nowhere without one: clients then come
-    /// through the door.
+    /// Where the first listens for UDP, and each further one a port higher; port 0 takes free ones.
+    /// Nowhere without one: clients then come through the door.
     pub address: Option<SocketAddr>,
-    /// Our certificate, shared by all media threads.
+    /// How many there are, from 1 to [`crate::media::placement::SHARDS_MAX`].
+    pub threads: usize,
+    /// Our certificate, shared by all.
     pub identity: Arc<Identity>,
-    /// Bounds.
+    /// Bounds of each.
     pub limits: ShardLimits,
 }
 
-/// A running media thread; dropping it says good-bye to all clients and waits for the end.
+/// The running media threads; dropping it says good-bye to all clients and waits for their end.
 pub struct MediaHandle {
-    sender: MediaSender,
+    senders: MediaSenders,
     door: Door,
-    local_addr: Option<SocketAddr>,
+    local_addrs: Vec<Option<SocketAddr>>,
     fingerprint: Fingerprint,
     stop: Arc<AtomicBool>,
-    bell: Arc<Bell>,
-    /// The thread holds the other end as long as it runs.
-    life: Weak<()>,
-    thread: Option<JoinHandle<()>>,
+    bells: Vec<Arc<Bell>>,
+    /// The threads hold the other end as long as they run.
+    life: Life,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Tells whether all threads run.
+#[derive(Clone)]
+struct Life(Vec<Weak<()>>);
+
+impl Life {
+    fn is_whole(&self) -> bool {
+        self.0.iter().all(|thread| thread.strong_count() > 0)
+    }
 }
 
 /// The thread's own state.
@@ -71,6 +87,7 @@ pub struct MediaThread {
     socket: Option<BatchSocket>,
     streams: Streams,
     batch: SendBatch,
+    handover: Handover,
     commands: MediaReceiver,
     events: mpsc::Sender<Event>,
     backlog: VecDeque<Event>,
@@ -78,69 +95,98 @@ pub struct MediaThread {
     bell: Arc<Bell>,
 }
 
+/// What a thread is made of, before it runs.
+struct Parts {
+    shard: ShardConfig,
+    socket: Option<UdpSocket>,
+    streams: Streams,
+    handover: Handover,
+    commands: MediaReceiver,
+    events: mpsc::Sender<Event>,
+    stop: Arc<AtomicBool>,
+    bell: Arc<Bell>,
+}
+
 impl MediaThread {
-    /// Binds the socket and starts the thread.
+    /// Binds the sockets and starts the threads, whose news come in one queue.
     ///
     /// # Errors
     ///
-    /// When the address cannot be bound or the system has no thread left.
+    /// When an address cannot be bound or the system has no thread left.
     pub fn start(config: MediaConfig) -> io::Result<(MediaHandle, mpsc::Receiver<Event>)> {
-        let socket = config.address.map(bind).transpose()?;
-        let local_addr = match &socket {
-            Some(socket) => Some(socket.local_addr()?),
-            None => None,
-        };
         let fingerprint = config.identity.fingerprint();
-        let bell = Arc::new(Bell::new()?);
-        let knocked = Arc::clone(&bell);
-        let (sender, commands) = media_queue(Arc::new(move || knocked.ring()));
-        let knocked = Arc::clone(&bell);
-        let (door, arrivals) = door(Arc::new(move || knocked.ring()));
-        let streams = Streams::new(arrivals)?;
+        let bells: Vec<Arc<Bell>> = (0..config.threads)
+            .map(|_| Bell::new().map(Arc::new))
+            .collect::<io::Result<_>>()?;
+        let (door, arrivals) = door(bells.iter().map(knock_of));
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
         let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, answered) = (Arc::clone(&stop), Arc::clone(&bell));
-        let unix = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH);
         let shard = ShardConfig {
             identity: config.identity,
-            epoch: (Instant::now(), unix),
+            epoch: (Instant::now(), unix.unwrap_or_default()),
             limits: config.limits,
         };
-        let name = format!("media-{}", local_addr.map_or(0, |address| address.port()));
-        let alive = Arc::new(());
-        let life = Arc::downgrade(&alive);
-        let thread = std::thread::Builder::new().name(name).spawn(move || {
+        let (mut senders, mut local_addrs, mut parts) = (Vec::new(), Vec::new(), Vec::new());
+        let each = bells.iter().zip(between(&bells)).zip(arrivals);
+        for (number, ((bell, handover), arrivals)) in each.enumerate() {
+            let address = config.address.map(|first| own_address(first, number));
+            let socket = address.map(bind).transpose()?;
+            local_addrs.push(socket.as_ref().map(UdpSocket::local_addr).transpose()?);
+            let (sender, commands) = media_queue(knock_of(bell));
+            senders.push(sender);
+            parts.push(Parts {
+                shard: shard.clone(),
+                socket,
+                streams: Streams::new(arrivals)?,
+                handover,
+                commands,
+                events: events.clone(),
+                stop: Arc::clone(&stop),
+                bell: Arc::clone(bell),
+            });
+        }
+        let mut handle = MediaHandle {
+            senders: MediaSenders::new(senders),
+            door,
+            local_addrs,
+            fingerprint,
+            stop,
+            bells,
+            life: Life(Vec::new()),
+            threads: Vec::new(),
+        };
+        for (number, parts) in parts.into_iter().enumerate() {
+            // Where one cannot start, dropping the handle ends the others.
+            let alive = Arc::new(());
+            handle.life.0.push(Arc::downgrade(&alive));
+            handle.threads.push(Self::spawn(number, parts, alive)?);
+        }
+        Ok((handle, receiver))
+    }
+
+    fn spawn(number: usize, parts: Parts, alive: Arc<()>) -> io::Result<JoinHandle<()>> {
+        let thread = std::thread::Builder::new().name(format!("media-{number}"));
+        thread.spawn(move || {
             // Unwinding drops it too.
             let _alive = alive;
-            let Ok(socket) = socket.map(BatchSocket::new).transpose() else {
+            let Ok(socket) = parts.socket.map(BatchSocket::new).transpose() else {
                 return;
             };
             let thread = Self {
-                shard: Keeper::new(shard),
+                shard: Keeper::new(parts.shard),
                 socket,
-                streams,
+                streams: parts.streams,
                 batch: SendBatch::default(),
-                commands,
-                events,
+                handover: parts.handover,
+                commands: parts.commands,
+                events: parts.events,
                 backlog: VecDeque::new(),
-                stop: stopped,
-                bell: answered,
+                stop: parts.stop,
+                bell: parts.bell,
             };
             thread.run();
-        })?;
-        let handle = MediaHandle {
-            sender,
-            door,
-            local_addr,
-            fingerprint,
-            stop,
-            bell,
-            life,
-            thread: Some(thread),
-        };
-        Ok((handle, receiver))
+        })
     }
 
     fn run(mut self) {
@@ -173,10 +219,34 @@ impl MediaThread {
         let ready = shard.run(now, |shard| streams.receive(now, shard));
         // After a panic the rest is still to be read.
         let ready = ready.unwrap_or(true);
+        let parcels = self.unpack(now);
+        let Self {
+            shard, handover, ..
+        } = self;
         shard.run(now, |shard| shard.handle_timeout(now));
+        shard.run(now, |shard| {
+            shard.relay(now, |to, relayed, payload| {
+                handover.send(to, relayed, payload)
+            });
+        });
+        handover.ring();
         self.send(now);
         self.hand_out();
-        orders == COMMANDS_PER_TURN || many || ready
+        orders == COMMANDS_PER_TURN || many || ready || parcels
+    }
+
+    /// Takes what other threads handed over; true when more is likely to wait.
+    fn unpack(&mut self, now: Instant) -> bool {
+        let mut parcels = 0;
+        while parcels < PARCELS_MAX
+            && let Some(parcel) = self.handover.next()
+        {
+            self.shard.run(now, |shard| {
+                shard.handle_relayed(now, &parcel.relayed, parcel.payload());
+            });
+            parcels += 1;
+        }
+        parcels == PARCELS_MAX
     }
 
     /// Takes datagrams; true when more are likely to wait.
@@ -265,9 +335,9 @@ fn must_keep(event: &Event, waiting: usize) -> bool {
 }
 
 impl MediaHandle {
-    /// Sends orders to the thread.
-    pub fn sender(&self) -> &MediaSender {
-        &self.sender
+    /// Sends orders to the threads.
+    pub fn senders(&self) -> &MediaSenders {
+        &self.senders
     }
 
     /// Where connections of clients without UDP go.
@@ -275,20 +345,20 @@ impl MediaHandle {
         &self.door
     }
 
-    /// Where it listens for UDP, if it does.
-    pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.local_addr
+    /// Where each thread listens for UDP, if it does.
+    pub fn local_addrs(&self) -> &[Option<SocketAddr>] {
+        &self.local_addrs
     }
 
-    /// Whether the thread still carries media.
+    /// Whether all threads still carry media.
     pub fn is_running(&self) -> bool {
-        self.life.strong_count() > 0
+        self.life.is_whole()
     }
 
     /// [`MediaHandle::is_running`] for somebody who does not hold the handle.
     pub fn watch(&self) -> impl Fn() -> bool + Send + Sync + use<> {
-        let life = Weak::clone(&self.life);
-        move || life.strong_count() > 0
+        let life = self.life.clone();
+        move || life.is_whole()
     }
 
     /// What session descriptions announce.
@@ -300,63 +370,25 @@ impl MediaHandle {
 impl Drop for MediaHandle {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
-        self.bell.ring();
-        if let Some(thread) = self.thread.take() {
+        self.bells.iter().for_each(|bell| bell.ring());
+        for thread in self.threads.drain(..) {
             // A thread that panicked has told so by itself.
             let _ = thread.join();
         }
     }
 }
 
-/// Wakes a sleeping thread; ringing again before it woke costs nothing.
-struct Bell {
-    event: OwnedFd,
-    rung: AtomicBool,
+fn knock_of(bell: &Arc<Bell>) -> Arc<dyn Fn() + Send + Sync> {
+    let bell = Arc::clone(bell);
+    Arc::new(move || bell.ring())
 }
 
-impl Bell {
-    fn new() -> io::Result<Self> {
-        // SAFETY: a plain system call; the descriptor is ours alone when it succeeds.
-        let event = unsafe {
-            match libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) {
-                -1 => return Err(io::Error::last_os_error()),
-                event => OwnedFd::from_raw_fd(event),
-            }
-        };
-        Ok(Self {
-            event,
-            rung: AtomicBool::new(false),
-        })
+/// The address of one thread: ports count up from that of the first.
+fn own_address(mut first: SocketAddr, number: usize) -> SocketAddr {
+    if first.port() != 0 {
+        first.set_port(first.port().saturating_add(number as u16));
     }
-
-    fn descriptor(&self) -> RawFd {
-        self.event.as_raw_fd()
-    }
-
-    fn ring(&self) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
-            let one = 1_u64.to_ne_bytes();
-            // SAFETY: eight bytes that outlive the call. It fails only when the counter is full,
-            // and then the thread wakes anyway.
-            unsafe { libc::write(self.descriptor(), one.as_ptr().cast(), one.len()) };
-        }
-    }
-
-    /// Takes the knock, before the orders are looked at, so that none is missed.
-    fn silence(&self) {
-        if self.rung.load(Ordering::Acquire) {
-            let mut counter = [0_u8; 8];
-            // SAFETY: eight bytes that outlive the call; the descriptor never blocks.
-            unsafe {
-                libc::read(
-                    self.descriptor(),
-                    counter.as_mut_ptr().cast(),
-                    counter.len(),
-                )
-            };
-            self.rung.swap(false, Ordering::AcqRel);
-        }
-    }
+    first
 }
 
 fn wait_readable(descriptors: [RawFd; 3], timeout: Option<Duration>) {

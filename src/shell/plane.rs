@@ -1,4 +1,4 @@
-//! The media plane of a server: the media thread, the rooms on it, and who may enter them.
+//! The media plane of a server: the media threads, the rooms on them, and who may enter them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use crate::http::lessons::Classrooms;
 use crate::http::livekit::{LivekitState, router, twirp};
 use crate::hub::rooms::{NamedFact, Rooms};
 use crate::media::command::HostCandidates;
+use crate::media::placement::Shards;
 use crate::media::shard::ShardLimits;
 use crate::media::transport::Identity;
 use crate::service::Context;
@@ -34,12 +35,12 @@ pub struct Plane {
 }
 
 impl Plane {
-    /// Binds the UDP port of media and starts its thread; also returns what the rooms will tell the
-    /// use cases, which somebody must read. Call it within the runtime.
+    /// Binds the UDP ports of media and starts its threads; also returns what the rooms will tell
+    /// the use cases, which somebody must read. Call it within the runtime.
     ///
     /// # Errors
     ///
-    /// When no certificate can be made or the port is taken.
+    /// When no certificate can be made or a port is taken.
     pub fn start(
         config: &Config,
         context: &Context,
@@ -49,19 +50,20 @@ impl Plane {
         let address = SocketAddr::new(config.media_listen, config.media_port);
         let (media, events) = MediaThread::start(MediaConfig {
             address: config.media_udp.then_some(address),
+            threads: config.media_threads,
             identity: Arc::new(identity),
             limits: ShardLimits::default(),
         })?;
-        let udp_port = media.local_addr().map(|address| address.port());
+        let sites = media.local_addrs().iter().map(|udp| HostCandidates {
+            udp: hosts(config, udp.map(|address| address.port())),
+            tcp: hosts(config, config.media_tcp_port()),
+        });
         let ground = RoomGround {
             clock: Arc::clone(&context.clock),
             entropy: Arc::clone(&context.entropy),
-            candidates: HostCandidates {
-                udp: hosts(config, udp_port),
-                tcp: hosts(config, config.media_tcp_port()),
-            },
+            shards: Shards::new(sites),
             fingerprint: media.fingerprint(),
-            media: Arc::new(media.sender().clone()),
+            media: Arc::new(media.senders().clone()),
         };
         let (rooms, facts) = open(ground, events);
         let rules = Arc::new(LessonRules(context.clone()));
@@ -98,7 +100,7 @@ impl Plane {
         self.media.door().clone()
     }
 
-    /// Tells, as long as anybody asks, whether the media thread runs.
+    /// Tells, as long as anybody asks, whether all media threads run.
     pub fn readiness(&self) -> Arc<dyn Fn() -> bool + Send + Sync> {
         Arc::new(self.media.watch())
     }
@@ -111,7 +113,7 @@ impl Plane {
         }
     }
 
-    /// Says good-bye to all clients and waits for the media thread.
+    /// Says good-bye to all clients and waits for the media threads.
     pub fn stop(self) {
         drop(self.media);
     }

@@ -10,14 +10,15 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::entropy::{Clock, Entropy};
-use crate::domain::id::{ParticipantId, RoomId};
+use crate::domain::id::{ParticipantId, RoomId, ShardId};
 use crate::domain::refusal::Refusal;
-use crate::hub::media::{MediaSendError, MediaSender};
+use crate::hub::media::{MediaSendError, MediaSenders};
 use crate::hub::rooms::{
     EndedLine, FACTS_MAX, Letter, Line, LineError, NamedFact, Rest, Rooms, Routes, Seat, Spawn,
     Ticket, gone,
 };
-use crate::media::command::{Command, Event, Fingerprint, HostCandidates};
+use crate::media::command::{Command, Event, Fingerprint};
+use crate::media::placement::{Placement, Shards};
 use crate::media::room::{Input, LiveIds, Opening, Output, Room, RoomConfig, RoomFact, RoomLimits};
 use crate::media::signal::{Admission, LeaveReason, Notice, Request, RoomView};
 
@@ -29,23 +30,29 @@ const DEADLINE_CHECK_MAX: Duration = Duration::from_secs(1);
 /// How soon a full queue of a media thread is tried again.
 const QUEUE_PAUSE: Duration = Duration::from_millis(1);
 
+/// An order, and the media thread that it is for.
+pub type Order = (ShardId, Command);
+
 /// Where the commands of rooms go.
 pub trait CommandSink: Send + Sync {
-    /// Hands commands over in order, waiting while the media thread's queue is full.
-    fn send(&self, commands: Vec<Command>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+    /// Hands commands over in order, waiting while a media thread's queue is full.
+    fn send(&self, orders: Vec<Order>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
-impl CommandSink for MediaSender {
+impl CommandSink for MediaSenders {
     /// A data message that finds no place is dropped, like on a congested network; an order about
     /// connections waits for one.
-    fn send(&self, commands: Vec<Command>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn send(&self, orders: Vec<Order>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
-            for command in commands {
+            for (shard, command) in orders {
+                let Some(thread) = self.of(shard) else {
+                    continue;
+                };
                 if let Command::SendData { .. } = command {
-                    let _ = Self::send(self, command);
+                    let _ = thread.send(command);
                     continue;
                 }
-                while let Err(MediaSendError::Full) = Self::send(self, command.clone()) {
+                while let Err(MediaSendError::Full) = thread.send(command.clone()) {
                     tokio::time::sleep(QUEUE_PAUSE).await;
                 }
             }
@@ -60,11 +67,11 @@ pub struct RoomGround {
     pub clock: Arc<dyn Clock>,
     /// Chance.
     pub entropy: Arc<dyn Entropy>,
-    /// Where clients reach the media thread.
-    pub candidates: HostCandidates,
+    /// The media threads, and where clients reach them.
+    pub shards: Shards,
     /// Our DTLS certificate's.
     pub fingerprint: Fingerprint,
-    /// The media threads.
+    /// The way to them.
     pub media: Arc<dyn CommandSink>,
 }
 
@@ -128,14 +135,30 @@ impl Spawn for Keeper {
                 metrics::counter!("rooms_broken_total").increment(1);
                 keeper.tell_closed(name, begun).await;
             }
-            let left = keeper.routes.forget_room(number).into_iter();
-            let closings = left.map(|transport| Command::CloseTransport { transport });
-            keeper.ground.media.send(closings.collect()).await;
+            keeper.close_leftovers(number).await;
         });
     }
 }
 
 impl Keeper {
+    /// Ends what a room that broke had on the media threads, mirrors too.
+    async fn close_leftovers(&self, room: u64) {
+        let shards = self.ground.shards.count();
+        let mut orders = Vec::new();
+        for left in self.routes.forget_room(room) {
+            let everywhere = (0..shards).map(|shard| ShardId(shard as u8));
+            for (shard, source) in
+                everywhere.flat_map(|s| left.sources.iter().map(move |of| (s, of)))
+            {
+                let source = *source;
+                orders.push((shard, Command::RemoveSource { source }));
+            }
+            let transport = left.transport;
+            orders.push((left.shard, Command::CloseTransport { transport }));
+        }
+        self.ground.media.send(orders).await;
+    }
+
     /// Tells of the end of a room that could not tell it itself.
     async fn tell_closed(&self, name: String, room: RoomView) {
         let reason = Some(LeaveReason::StateMismatch);
@@ -201,7 +224,8 @@ struct Desk {
     number: u64,
     room: Room,
     clients: BTreeMap<ParticipantId, Client>,
-    commands: Vec<Command>,
+    placement: Placement,
+    orders: Vec<Order>,
     facts: Vec<RoomFact>,
     /// Somebody came in.
     was_visited: bool,
@@ -237,7 +261,7 @@ impl Desk {
             ),
             name: seat.name.clone(),
             created_at: rested.map_or(now, |rested| rested.created_at),
-            candidates: ground.candidates.clone(),
+            shards: ground.shards.clone(),
             fingerprint: ground.fingerprint,
             live_ids: Arc::clone(&keeper.live_ids),
             entropy: Arc::clone(&ground.entropy),
@@ -254,7 +278,8 @@ impl Desk {
             number: seat.number,
             room,
             clients: BTreeMap::new(),
-            commands: Vec::new(),
+            placement: Placement::new(ground.shards.clone()),
+            orders: Vec::new(),
             facts: Vec::new(),
             was_visited: false,
             closed: None,
@@ -450,6 +475,12 @@ impl Desk {
         if let Input::Close { reason } = &input {
             self.closed = Some(*reason);
         }
+        if let Input::Media(Event::TransportClosed { transport, .. }) = &input {
+            let orders = &mut self.orders;
+            self.placement.closed(*transport, &mut |shard, command| {
+                orders.push((shard, command))
+            });
+        }
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             let now = self.now();
@@ -473,7 +504,9 @@ impl Desk {
             } => return self.tell(participant, notice),
             Output::Media(command) => {
                 self.keeper.routes.observe(self.number, &command);
-                self.commands.push(command);
+                let orders = &mut self.orders;
+                self.placement
+                    .route(command, &mut |shard, command| orders.push((shard, command)));
             }
             Output::Fact(fact) => {
                 if let RoomFact::Left { participant, .. } = &fact {
@@ -508,9 +541,9 @@ impl Desk {
     }
 
     async fn flush(&mut self) {
-        if !self.commands.is_empty() {
-            let commands = std::mem::take(&mut self.commands);
-            self.keeper.ground.media.send(commands).await;
+        if !self.orders.is_empty() {
+            let orders = std::mem::take(&mut self.orders);
+            self.keeper.ground.media.send(orders).await;
         }
         for fact in self.facts.drain(..) {
             // Nobody drains facts any more once the server stops.

@@ -133,6 +133,7 @@ impl Streams {
             client,
             mut first,
             place,
+            shard: _,
         } = arrival;
         self.last_number += 1;
         let connection = Connection {

@@ -34,8 +34,8 @@ export function freeTcpPort() {
   });
 }
 
-/** @returns {Promise<number>} */
-function freeUdpPort() {
+/** A UDP port that is free at the moment. @returns {Promise<number>} */
+export function freeUdpPort() {
   return new Promise((resolve, reject) => {
     const probe = createSocket("udp4");
     probe.once("error", reject);
@@ -47,7 +47,7 @@ function freeUdpPort() {
 }
 
 export class Server {
-  /** @param {{http: number, media: number}} ports @param {string} data @param {string[]} options @param {string} host */
+  /** @param {{http: number, media: number}} ports a media port of 0 is any @param {string} data @param {string[]} options @param {string} host */
   constructor(ports, data, options, host) {
     this.ports = ports;
     this.host = host;
@@ -57,9 +57,9 @@ export class Server {
     this.log = join(data, "server.log");
   }
 
-  /** @param {{options?: string[], config?: string, host?: string}} [settings] further options, a file, an address */
-  static async start({ options = [], config, host = "127.0.0.1" } = {}) {
-    const ports = { http: await freeTcpPort(), media: await freeUdpPort() };
+  /** @param {{options?: string[], config?: string, host?: string, media?: number}} [settings] further options, a file, an address, the first UDP port */
+  static async start({ options = [], config, host = "127.0.0.1", media = 0 } = {}) {
+    const ports = { http: await freeTcpPort(), media };
     const data = mkdtempSync(join(tmpdir(), "mingtang-browser-"));
     if (config) writeFileSync(join(data, "mingtang.toml"), config);
     const server = new Server(ports, data, options, host);

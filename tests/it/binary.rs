@@ -1,7 +1,7 @@
 //! The program itself: serving, stopping, dying, and the commands beside it.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -47,14 +47,12 @@ impl Server {
     pub fn start(data_dir: &Path) -> Self {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let listen = free.local_addr().expect("its address").to_string();
-        let free_media = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let media = free_media.local_addr().expect("its address").port();
-        drop((free, free_media));
+        drop(free);
         let arguments = [
             "--listen".to_owned(),
             listen,
             "--media-port".to_owned(),
-            media.to_string(),
+            "0".to_owned(),
         ];
         Self::start_with(data_dir, arguments)
     }

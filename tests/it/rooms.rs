@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use mingtang::domain::id::TransportId;
 use mingtang::hub::rooms::{Rooms, Stay};
 use mingtang::media::command::{Command, Event, Fingerprint, HostCandidates};
+use mingtang::media::placement::Shards;
 use mingtang::media::room::Policy;
 use mingtang::media::signal::{
     Admission, ClientDescription, FixedProfile, Layout, LeaveReason, Notice, ParticipantKind,
@@ -13,7 +14,7 @@ use mingtang::media::signal::{
 };
 use mingtang::shell::clock::SystemClock;
 use mingtang::shell::entropy::OsEntropy;
-use mingtang::shell::rooms::{CommandSink, RoomGround, open};
+use mingtang::shell::rooms::{CommandSink, Order, RoomGround, open};
 use tokio::sync::{Notify, mpsc};
 
 /// Breaks the room as soon as it decides about somebody of this name.
@@ -46,8 +47,12 @@ struct Told {
 struct Threads(Arc<Told>);
 
 impl CommandSink for Threads {
-    fn send(&self, commands: Vec<Command>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        self.0.commands.lock().expect("the list").extend(commands);
+    fn send(&self, orders: Vec<Order>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.0
+            .commands
+            .lock()
+            .expect("the list")
+            .extend(orders.into_iter().map(|(_, command)| command));
         self.0.more.notify_one();
         Box::pin(std::future::ready(()))
     }
@@ -93,10 +98,10 @@ impl House {
         let ground = RoomGround {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
-            candidates: HostCandidates {
+            shards: Shards::new([HostCandidates {
                 udp: vec!["127.0.0.1:9".parse().unwrap()],
                 tcp: Vec::new(),
-            },
+            }]),
             fingerprint: Fingerprint([7; 32]),
             media: Arc::new(Threads(Arc::clone(&told))),
         };

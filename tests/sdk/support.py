@@ -26,8 +26,8 @@ def binary() -> str:
     return os.environ.get("MINGTANG_BIN", f"{target}/debug/mingtang")
 
 
-def free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
@@ -37,12 +37,12 @@ class Server:
 
     def __init__(self, environment: dict[str, str] | None = None) -> None:
         self.data = tempfile.mkdtemp(prefix="mingtang-sdk-")
-        port = free_port(socket.SOCK_STREAM)
+        port = free_port()
         self.http = f"http://127.0.0.1:{port}"
         self.url = f"ws://127.0.0.1:{port}"
         self.log = open(f"{self.data}/server.log", "w", encoding="utf-8")
         arguments = ["serve", "--demo", "--listen", f"127.0.0.1:{port}", "--data-dir", self.data]
-        arguments += ["--media-port", str(free_port(socket.SOCK_DGRAM))]
+        arguments += ["--media-port", "0"]
         self.process = subprocess.Popen(
             [binary(), *arguments],
             stdout=self.log,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
-use crate::domain::id::{SourceId, TransportId};
+use crate::domain::id::{ShardId, SourceId, TransportId};
 use crate::media::command::{AudioLevel, Command, Event};
 
 /// The map from transports and sources to the rooms that own them; clones share it.
@@ -23,7 +23,19 @@ struct Table {
 
 struct Owned {
     room: u64,
+    shard: ShardId,
     sources: Vec<SourceId>,
+}
+
+/// A transport that outlived its room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    /// Which.
+    pub transport: TransportId,
+    /// Where it is.
+    pub shard: ShardId,
+    /// What it published.
+    pub sources: Vec<SourceId>,
 }
 
 impl std::fmt::Debug for Routes {
@@ -38,16 +50,20 @@ impl Routes {
     pub fn observe(&self, room: u64, command: &Command) {
         self.with(|table| match command {
             Command::OpenTransport(config) => {
-                let sources = Vec::new();
-                table
-                    .transports
-                    .insert(config.transport, Owned { room, sources });
+                let owned = Owned {
+                    room,
+                    shard: config.shard,
+                    sources: Vec::new(),
+                };
+                table.transports.insert(config.transport, owned);
             }
             Command::CloseTransport { transport } => table.forget_transport(*transport),
             Command::AddSource(config) => table.add_source(config.source, config.transport),
             Command::RemoveSource { source } => table.forget_source(*source),
             Command::SetRemote { .. }
             | Command::RestartIce { .. }
+            | Command::AddMirror(_)
+            | Command::Relay { .. }
             | Command::AddLeg(_)
             | Command::RemoveLeg { .. }
             | Command::PauseLeg { .. }
@@ -86,15 +102,18 @@ impl Routes {
     }
 
     /// Forgets a room that ended; what is left of its transports is returned to be closed.
-    pub fn forget_room(&self, room: u64) -> Vec<TransportId> {
+    pub fn forget_room(&self, room: u64) -> Vec<Leftover> {
         self.with(|table| {
             table.rooms.remove(&room);
-            let owned = |(transport, owner): (&TransportId, &Owned)| {
-                (owner.room == room).then_some(*transport)
-            };
-            let left: Vec<TransportId> = table.transports.iter().filter_map(owned).collect();
-            for transport in &left {
-                table.forget_transport(*transport);
+            let owned = table.transports.iter().filter(|(_, of)| of.room == room);
+            let left = owned.map(|(transport, of)| Leftover {
+                transport: *transport,
+                shard: of.shard,
+                sources: of.sources.clone(),
+            });
+            let left: Vec<Leftover> = left.collect();
+            for gone in &left {
+                table.forget_transport(gone.transport);
             }
             left
         })

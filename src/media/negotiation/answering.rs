@@ -272,7 +272,7 @@ impl Answering {
             if !answered.rejected {
                 answered.transport = self.local.lines(Setup::Passive);
                 if description.bundle.is_empty() {
-                    answered.candidates = (*self.local.candidates).clone();
+                    answered.candidates = self.local.place.candidates().clone();
                 }
                 description.bundle.push(answered.mid.clone());
             }

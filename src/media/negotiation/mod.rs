@@ -10,18 +10,15 @@ mod offering;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
 pub use self::answering::{Answering, Offered, STANDING_MAX};
 pub use self::encodings::encodings;
 pub use self::formats::AudioOptions;
 pub use self::offering::{Answered, Offering};
-use super::command::{
-    CodecMapping, ExtensionIds, Fingerprint, HostCandidates, IceCredentials, MediaKind,
-};
+use super::command::{CodecMapping, ExtensionIds, Fingerprint, IceCredentials, MediaKind};
+use super::placement::{ICE_CHARACTERS, Place, letter};
 use super::sdp::{Description, Rid, Setup, TransportLines};
 use crate::domain::entropy::Entropy;
-use crate::domain::id::{TrackId, TransportId};
+use crate::domain::id::{ShardId, TrackId, TransportId};
 
 /// Our side of one connection.
 #[derive(Debug)]
@@ -31,7 +28,7 @@ pub struct Local {
     session_version: u64,
     ice: IceCredentials,
     fingerprint: Fingerprint,
-    candidates: Arc<HostCandidates>,
+    place: Place,
     next_ssrc: u32,
 }
 
@@ -40,7 +37,7 @@ impl Local {
     pub fn new(
         transport: TransportId,
         fingerprint: Fingerprint,
-        candidates: Arc<HostCandidates>,
+        place: Place,
         entropy: &dyn Entropy,
     ) -> Self {
         let mut random = [0; 12];
@@ -51,9 +48,9 @@ impl Local {
             // RFC 8829 section 5.2.1: a positive number of 63 bits; 53 bits suit every reader.
             session_id: u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 11,
             session_version: 1,
-            ice: credentials(transport, entropy),
+            ice: credentials(transport, place.shard(), entropy),
             fingerprint,
-            candidates,
+            place,
             next_ssrc: u32::from_be_bytes([i, j, k, l]),
         }
     }
@@ -63,6 +60,11 @@ impl Local {
         self.transport
     }
 
+    /// The shard that the transport is on.
+    pub fn shard(&self) -> ShardId {
+        self.place.shard()
+    }
+
     /// Present credentials.
     pub fn ice(&self) -> &IceCredentials {
         &self.ice
@@ -70,7 +72,7 @@ impl Local {
 
     /// Takes new credentials: the next description restarts ICE.
     pub fn restart(&mut self, entropy: &dyn Entropy) {
-        self.ice = credentials(self.transport, entropy);
+        self.ice = credentials(self.transport, self.shard(), entropy);
     }
 
     /// An SSRC never used by us on this transport (they count up from a random one, so that only
@@ -101,23 +103,28 @@ impl Local {
     }
 }
 
-/// Fresh credentials; the transport's number in the fragment makes it unique over the server.
-fn credentials(transport: TransportId, entropy: &dyn Entropy) -> IceCredentials {
+/// Fresh credentials; the fragment begins with the shard's letter, and the transport's number makes
+/// it unique over the server.
+fn credentials(transport: TransportId, shard: ShardId, entropy: &dyn Entropy) -> IceCredentials {
     let mut random = [0; 32];
     entropy.fill(&mut random);
     let (fragment, password) = random.split_at(8);
     IceCredentials {
-        ufrag: format!("{}{:x}", ice_characters(fragment), transport.0),
+        ufrag: format!(
+            "{}{}{:x}",
+            letter(shard),
+            ice_characters(fragment),
+            transport.0
+        ),
         pwd: ice_characters(password),
     }
 }
 
 /// `ice-char`s (RFC 8839 section 5.4), six bits from each byte.
 fn ice_characters(random: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let characters = random
         .iter()
-        .map(|byte| ALPHABET.get(usize::from(byte & 63)));
+        .map(|byte| ICE_CHARACTERS.get(usize::from(byte & 63)));
     characters.flatten().map(|byte| char::from(*byte)).collect()
 }
 

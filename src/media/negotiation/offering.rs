@@ -140,7 +140,7 @@ impl Offering {
             kind: SectionKind::Data,
             mid: DATA_MID.to_owned(),
             transport: self.local.lines(Setup::ActPass),
-            candidates: (*self.local.candidates).clone(),
+            candidates: self.local.place.candidates().clone(),
             message_bytes_max: Some(DATA_MESSAGE_BYTES_MAX),
             ..Section::default()
         }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::media::command::{Codec, EncodingConfig};
+use crate::media::command::{Codec, EncodingConfig, HostCandidates};
+use crate::media::placement::Shards;
 use crate::media::sdp::tests::mutate;
 use crate::media::sdp::{self, Direction, SdpError, SectionKind};
 use crate::media::signal::Layer;
@@ -28,14 +29,14 @@ fn entropy() -> Counting {
 }
 
 pub(super) fn local() -> Local {
-    let candidates = Arc::new(HostCandidates {
+    let shards = Shards::new([HostCandidates {
         udp: vec!["127.0.0.1:7000".parse().unwrap()],
         tcp: vec!["[::1]:7001".parse().unwrap()],
-    });
+    }]);
     Local::new(
         TransportId(5),
         Fingerprint([0xAB; 32]),
-        candidates,
+        shards.place(shards.quietest()),
         &entropy(),
     )
 }

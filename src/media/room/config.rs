@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::entropy::Entropy;
 use crate::domain::id::{LegId, RoomId, SourceId, TransportId};
-use crate::media::command::{Fingerprint, HostCandidates};
+use crate::media::command::Fingerprint;
+use crate::media::placement::Shards;
 
 /// Counters of live ids, one set for the whole process, so that rooms may share media threads.
 #[derive(Debug, Default)]
@@ -74,8 +75,8 @@ pub struct RoomConfig {
     pub name: String,
     /// When it opened.
     pub created_at: DateTime<Utc>,
-    /// Where clients reach the media thread.
-    pub candidates: HostCandidates,
+    /// The media threads, and where clients reach them.
+    pub shards: Shards,
     /// Our DTLS certificate's.
     pub fingerprint: Fingerprint,
     /// The process's counters.

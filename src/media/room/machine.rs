@@ -11,15 +11,16 @@ use super::policy::{Everybody, Policy};
 use super::speakers::Speaking;
 use super::timers::Timers;
 use super::{Input, Output, RoomConfig, RoomFact};
-use crate::domain::id::{ParticipantId, SourceId, TrackId, TransportId};
-use crate::media::command::{Command, Event, HostCandidates};
+use crate::domain::id::{ParticipantId, ShardId, SourceId, TrackId, TransportId};
+use crate::media::command::{Command, Event};
 use crate::media::signal::{LeaveReason, Notice, ParticipantView, Request, RoomView};
 
 /// A room. One input at a time; then drain [`Room::poll_output`], then ask [`Room::next_deadline`].
 #[derive(Debug)]
 pub struct Room {
     pub(super) config: RoomConfig,
-    pub(super) candidates: Arc<HostCandidates>,
+    /// Where transports go as long as that shard is not busier than others.
+    pub(super) home: ShardId,
     pub(super) policy: Arc<dyn Policy>,
     pub(super) metadata: String,
     /// At most the bound of the configuration.
@@ -71,7 +72,7 @@ impl Room {
     /// An empty room.
     pub fn new(config: RoomConfig) -> Self {
         Self {
-            candidates: Arc::new(config.candidates.clone()),
+            home: config.shards.quietest(),
             policy: Arc::new(Everybody),
             metadata: String::new(),
             participants_max: config.limits.participants_max,

@@ -59,6 +59,7 @@ impl Room {
         self.transports.insert(local.transport(), participant);
         self.command(Command::OpenTransport(TransportConfig {
             transport: local.transport(),
+            shard: local.shard(),
             local: local.ice().clone(),
             fingerprints: side.sections.fingerprints().to_vec(),
             open_channels: Vec::new(),

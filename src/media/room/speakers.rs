@@ -48,13 +48,10 @@ impl Speaking {
 }
 
 impl Room {
-    /// Levels of one window; sources that are not in it were silent.
+    /// Levels of one window of one media thread; a source that is not in it is elsewhere, or was
+    /// silent for long.
     pub(super) fn audio_levels(&mut self, levels: &[AudioLevel]) {
-        let mut heard: BTreeMap<SourceId, (f32, f32)> = self
-            .speaking
-            .keys()
-            .map(|source| (*source, (0.0, 0.0)))
-            .collect();
+        let mut heard: BTreeMap<SourceId, (f32, f32)> = BTreeMap::new();
         for level in levels {
             let muted = self.is_muted(level.source);
             if muted == Some(false) {

@@ -83,8 +83,8 @@ impl Room {
     pub(super) fn local(&self) -> Local {
         let config = &self.config;
         let transport = config.live_ids.transport();
-        let candidates = self.candidates.clone();
-        Local::new(transport, config.fingerprint, candidates, &*config.entropy)
+        let place = config.shards.place(self.home);
+        Local::new(transport, config.fingerprint, place, &*config.entropy)
     }
 
     fn open_subscriber(&mut self, participant: ParticipantId) {
@@ -94,6 +94,7 @@ impl Room {
         self.transports.insert(local.transport(), participant);
         self.command(Command::OpenTransport(TransportConfig {
             transport: local.transport(),
+            shard: local.shard(),
             local: local.ice().clone(),
             fingerprints: Vec::new(),
             open_channels: vec![

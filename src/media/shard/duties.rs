@@ -3,13 +3,16 @@
 use std::time::{Duration, Instant};
 
 use super::mishap::AtHand;
+use super::relay::{Matter, Relayed};
 use super::{Shard, add_counts};
 use crate::media::command::{AudioLevel, Event, MediaKind, TransportReport};
 use crate::media::outbox::Outbox;
 use crate::media::peer::{Duties, Peer};
+use crate::media::report::ClockOffset;
 use crate::media::rtcp::{
     REPORT_BLOCKS_MAX, write_nack, write_picture_loss, write_receiver_report, write_sender_report,
 };
+use crate::media::source::{Origin, Source};
 use crate::media::speaker::WINDOW;
 use crate::media::twcc::FEEDBACK_PAUSE;
 
@@ -197,11 +200,13 @@ impl Shard {
             let Some((source, at)) = leg.and_then(|leg| self.forwarding.leg_mut(leg)) else {
                 continue;
             };
-            let offset = self
-                .peers
-                .get(source.publisher)
-                .map(|publisher| publisher.clock_offset);
-            let offset = offset.unwrap_or_default();
+            let offset = match source.origin {
+                Origin::Shard { clock, .. } => clock,
+                Origin::Client(place) => {
+                    let publisher = self.peers.get(place);
+                    publisher.map_or_else(ClockOffset::default, |peer| peer.clock_offset)
+                }
+            };
             let info = source.legs[at].sender_report(ntp, |span| {
                 let encoding = source.encodings.get(usize::from(span.encoding))?;
                 encoding
@@ -282,13 +287,21 @@ impl Shard {
             scratch,
             numbers,
             at_hand,
+            notes,
             ..
         } = self;
         let mut next: Option<Instant> = None;
         for source in forwarding.sources_mut() {
-            *at_hand = AtHand::Client(source.publisher);
+            *at_hand = source.served().into();
             source.refresh(now);
-            let Some(peer) = peers.get_mut(source.publisher) else {
+            let place = match source.origin {
+                Origin::Client(place) => place,
+                Origin::Shard { home, .. } => {
+                    ask_home(now, source, |note| notes.push((home, note)));
+                    continue;
+                }
+            };
+            let Some(peer) = peers.get_mut(place) else {
                 continue;
             };
             scratch.clear();
@@ -338,6 +351,18 @@ impl Shard {
         if !levels.is_empty() {
             levels.sort_by_key(|level| (level.level_dbov, level.source));
             self.events.push_back(Event::AudioLevels(levels));
+        }
+    }
+}
+
+/// Asks the shard where a mirror's source comes in for the key frames that its legs wait for.
+fn ask_home(now: Instant, mirror: &mut Source, mut note: impl FnMut(Relayed)) {
+    let source = mirror.id;
+    for (at, encoding) in mirror.encodings.iter_mut().enumerate() {
+        if encoding.key_frames.take_due(now) {
+            let encoding = at as u8;
+            let matter = Matter::WantKeyFrame { encoding };
+            note(Relayed { source, matter });
         }
     }
 }

@@ -3,9 +3,12 @@
 
 use std::time::Instant;
 
+use super::relay::{Matter, Relayed};
 use super::{Command, Event, Forwarding, HashMap, Shard, Slab};
 use crate::domain::id::{LegId, SourceId, TransportId};
 use crate::media::command::CloseReason;
+use crate::media::forward::Served;
+use crate::media::source::Origin;
 
 /// Whom the shard is serving: whose part of the state is half done if it panics now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,10 +17,21 @@ pub(super) enum AtHand {
     Nobody,
     /// The client at this place.
     Client(usize),
+    /// A source of another shard, which is told.
+    Mirror(SourceId),
     /// Whoever is next in [`Forwarding::fill`].
     FanOut,
     /// All at once.
     Everybody,
+}
+
+impl From<Served> for AtHand {
+    fn from(served: Served) -> Self {
+        match served {
+            Served::Client(place) => Self::Client(place),
+            Served::Mirror(source) => Self::Mirror(source),
+        }
+    }
 }
 
 /// Whom a panic costs the connection.
@@ -35,23 +49,41 @@ impl Shard {
     /// After a panic: ends the client that was being served, with everything of it.
     pub fn recover(&mut self, now: Instant) -> Lost {
         self.outbox.mend();
-        let place = match std::mem::replace(&mut self.at_hand, AtHand::Everybody) {
+        let served = match std::mem::replace(&mut self.at_hand, AtHand::Everybody) {
             AtHand::Nobody => return Lost::Nobody,
-            AtHand::Client(place) => Some(place),
+            AtHand::Client(place) => Some(Served::Client(place)),
+            AtHand::Mirror(source) => Some(Served::Mirror(source)),
             AtHand::FanOut => self.forwarding.at_hand(),
             AtHand::Everybody => None,
         };
-        let Some(place) = place else {
-            return Lost::Everybody;
+        let lost = match served {
+            Some(Served::Client(place)) => self.break_off(now, place).map(Lost::Client),
+            Some(Served::Mirror(source)) => self.break_mirror(source).map(|()| Lost::Nobody),
+            None => None,
         };
-        let Some(peer) = self.peers.get_mut(place) else {
-            return Lost::Everybody;
-        };
+        lost.unwrap_or(Lost::Everybody)
+    }
+
+    /// Ends the client at a place for a fault of ours.
+    pub(super) fn break_off(&mut self, now: Instant, place: usize) -> Option<TransportId> {
+        let peer = self.peers.get_mut(place)?;
         let transport = peer.transport.id();
         peer.transport.close(now);
         self.remove_peer(place);
         self.lost(transport);
-        Lost::Client(transport)
+        Some(transport)
+    }
+
+    /// Ends a mirror, and lets its source's shard end the publisher.
+    fn break_mirror(&mut self, source: SourceId) -> Option<()> {
+        let place = self.forwarding.place(source)?;
+        let Origin::Shard { home, .. } = self.forwarding.source(place)?.origin else {
+            return None;
+        };
+        self.remove_source(source);
+        let matter = Matter::Broke;
+        self.notes.push((home, Relayed { source, matter }));
+        Some(())
     }
 
     /// Everybody who is connected or connects, in order.
@@ -93,9 +125,10 @@ impl Shard {
             | Command::SendData { transport, .. } => self.by_transport.get(transport).copied(),
             Command::AddSource(config) => self.by_transport.get(&config.transport).copied(),
             Command::AddLeg(config) => self.by_transport.get(&config.transport).copied(),
-            Command::RemoveSource { source } | Command::PrioritizeSource { source, .. } => {
-                self.publisher_of(*source)
-            }
+            Command::RemoveSource { source }
+            | Command::PrioritizeSource { source, .. }
+            | Command::Relay { source, .. } => return self.concerned_by_source(*source),
+            Command::AddMirror(config) => return AtHand::Mirror(config.source),
             Command::RemoveLeg { leg }
             | Command::PauseLeg { leg, .. }
             | Command::PrioritizeLeg { leg, .. }
@@ -104,9 +137,10 @@ impl Shard {
         place.map_or(AtHand::Nobody, AtHand::Client)
     }
 
-    fn publisher_of(&self, source: SourceId) -> Option<usize> {
-        let source = self.forwarding.source(self.forwarding.place(source)?)?;
-        Some(source.publisher)
+    fn concerned_by_source(&self, source: SourceId) -> AtHand {
+        let place = self.forwarding.place(source);
+        let source = place.and_then(|place| self.forwarding.source(place));
+        source.map_or(AtHand::Nobody, |source| source.served().into())
     }
 
     fn subscriber_of(&self, leg: LegId) -> Option<usize> {

@@ -1,11 +1,12 @@
 //! One media thread's state: clients, sources and legs, as a machine that does no I/O.
 //!
-//! Call one `handle_*`, then [`Shard::fill`] until it is false and [`Shard::poll_event`] until it
-//! is `None`, then wait for [`Shard::next_timeout`].
+//! Call one `handle_*`, then [`Shard::relay`], [`Shard::fill`] until it is false and
+//! [`Shard::poll_event`] until it is `None`, then wait for [`Shard::next_timeout`].
 
 mod duties;
 mod inbound;
 pub(crate) mod mishap;
+mod relay;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,8 @@ use crate::domain::id::{LegId, SourceId, TransportId};
 use duties::{TICK, TICK_MIN};
 use mishap::AtHand;
 pub use mishap::Lost;
+use relay::Notes;
+pub use relay::{Matter, Relayed};
 
 /// What a shard is made with.
 #[derive(Clone)]
@@ -77,6 +80,7 @@ pub struct Shard {
     forwarding: Forwarding,
     outbox: Outbox,
     events: VecDeque<Event>,
+    notes: Notes,
     tick_at: Option<Instant>,
     levels_at: Instant,
     scratch: Vec<u8>,
@@ -102,6 +106,7 @@ impl Shard {
             forwarding: Forwarding::default(),
             outbox: Outbox::default(),
             events: VecDeque::new(),
+            notes: Notes::default(),
             tick_at: None,
             levels_at: origin,
             scratch: Vec::new(),
@@ -132,6 +137,8 @@ impl Shard {
             }
             Command::AddSource(config) => self.add_source(&config),
             Command::RemoveSource { source } => self.remove_source(source),
+            Command::AddMirror(config) => self.add_mirror(&config),
+            Command::Relay { source, to, on } => self.set_relay(source, to, on),
             Command::AddLeg(config) => self.add_leg(now, &config),
             Command::RemoveLeg { leg } => self.remove_leg(leg),
             Command::PauseLeg { leg, paused } => {
@@ -309,7 +316,9 @@ impl Shard {
         for leg in &source.legs {
             self.retire_leg(leg);
         }
-        if let Some(publisher) = self.peers.get_mut(source.publisher) {
+        if let Some(at) = source.origin.client()
+            && let Some(publisher) = self.peers.get_mut(at)
+        {
             for encoding in &source.encodings {
                 publisher.retired_in.0 += encoding.reception.received();
                 publisher.retired_in.1 += encoding.reception.missing();

@@ -1,7 +1,6 @@
 //! `mingtang bench answer`: what it costs to answer a client that has many media sections when one
 //! more is offered.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -10,6 +9,7 @@ use super::report::{Report, Row, percentile_ms, row};
 use crate::domain::id::{TrackId, TransportId};
 use crate::media::command::{Fingerprint, HostCandidates, IceCredentials, MediaKind};
 use crate::media::negotiation::{Answering, Local, Outgoing};
+use crate::media::placement::Shards;
 use crate::media::sdp::{
     Description, Direction, Extension, Format, Section, SectionKind, Setup, TransportLines,
 };
@@ -83,11 +83,12 @@ pub fn run(options: &AnswerOptions) -> anyhow::Result<AnswerReport> {
 }
 
 fn local() -> Local {
-    let candidates = Arc::new(HostCandidates {
+    let shards = Shards::new([HostCandidates {
         udp: vec![([127, 0, 0, 1], 7000).into()],
         tcp: Vec::new(),
-    });
-    Local::new(TransportId(1), Fingerprint([7; 32]), candidates, &OsEntropy)
+    }]);
+    let place = shards.place(shards.quietest());
+    Local::new(TransportId(1), Fingerprint([7; 32]), place, &OsEntropy)
 }
 
 fn outgoing(number: u128) -> Outgoing {

@@ -76,7 +76,7 @@ pub struct CapacityReport {
 
 /// Runs the measurement.
 pub fn run(options: &CapacityOptions) -> anyhow::Result<CapacityReport> {
-    let target = Target::own()?;
+    let target = Target::own(1)?;
     let mut load = Load::new(target.backend.clone())?;
     let room = "bench-capacity";
     let pace = |rate: f64| Pace {

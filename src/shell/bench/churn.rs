@@ -62,7 +62,7 @@ pub struct ChurnReport {
 
 /// Runs the measurement.
 pub fn run(options: &ChurnOptions) -> anyhow::Result<ChurnReport> {
-    let target = Target::own()?;
+    let target = Target::own(1)?;
     let mut load = Load::new(target.backend.clone())?;
     let teacher = [
         (Kind::Audio, Pace::SPEECH),

@@ -48,7 +48,7 @@ pub struct IdleReport {
 
 /// Runs the measurement.
 pub fn run(options: &IdleOptions) -> anyhow::Result<IdleReport> {
-    let target = Target::own()?;
+    let target = Target::own(1)?;
     let mut load = Load::new(target.backend.clone())?;
     let memory_before = target.process.memory_kib()?;
     let cpu_before = target.process.cpu_time()?;

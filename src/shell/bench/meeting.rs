@@ -58,7 +58,7 @@ pub struct MeetingReport {
 
 /// Runs the measurement.
 pub fn run(options: &MeetingOptions) -> anyhow::Result<MeetingReport> {
-    let target = Target::own()?;
+    let target = Target::own(1)?;
     let mut load = Load::new(target.backend.clone())?;
     let others = usize::from(options.participants) - 1;
     let mut invitation = Invitation::publisher(

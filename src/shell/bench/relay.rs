@@ -1,4 +1,5 @@
-//! `mingtang bench relay`: how one room's work is shared by the media threads.
+//! `mingtang bench relay`: what it costs that one room is spread over two media threads, and how
+//! evenly they share its work.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,17 +35,26 @@ pub struct RelayOptions {
     pub json: bool,
 }
 
-/// What was measured.
+/// What was measured: the same room on one media thread, and spread over two.
 #[derive(Clone, Debug, Serialize)]
 pub struct RelayReport {
-    /// Media threads of the server, told by their names.
-    pub shards: usize,
     /// Subscribers.
     pub subscribers: u16,
+    /// One thread.
+    pub one: Spread,
+    /// Two threads.
+    pub two: Spread,
+    /// CPU time per forwarded packet with two over that with one.
+    pub cpu_ratio: f64,
+}
+
+/// One room's work on so many media threads.
+#[derive(Clone, Debug, Serialize)]
+pub struct Spread {
     /// CPU time of the media threads per forwarded packet, microseconds.
     pub media_cpu_us_per_packet: f64,
-    /// Each thread's share of their CPU time, warm-up included.
-    pub shard_shares: BTreeMap<String, f64>,
+    /// Each thread's share of that.
+    pub shares: BTreeMap<String, f64>,
     /// The busiest thread's CPU time over the least busy one's; 1 for a single one.
     pub imbalance: f64,
     /// Packets decrypted over packets that subscribers should have got.
@@ -53,7 +63,18 @@ pub struct RelayReport {
 
 /// Runs the measurement.
 pub fn run(options: &RelayOptions) -> anyhow::Result<RelayReport> {
-    let target = Target::own()?;
+    let one = spread(options, 1)?;
+    let two = spread(options, 2)?;
+    Ok(RelayReport {
+        subscribers: options.subscribers,
+        cpu_ratio: two.media_cpu_us_per_packet / one.media_cpu_us_per_packet,
+        one,
+        two,
+    })
+}
+
+fn spread(options: &RelayOptions, threads: usize) -> anyhow::Result<Spread> {
+    let target = Target::own(threads)?;
     let mut load = Load::new(target.backend.clone())?;
     let room = "bench-relay";
     load.join(&Invitation::publisher(room, &[(Kind::Video, PACE)]), 1, 1)?;
@@ -68,16 +89,14 @@ pub fn run(options: &RelayOptions) -> anyhow::Result<RelayReport> {
         let earlier = before.get(name).copied().unwrap_or_default();
         (name.clone(), cpu.saturating_sub(earlier).as_secs_f64())
     };
-    let mut spent: BTreeMap<String, f64> = after.iter().map(spent).collect();
-    let most = spent.values().copied().fold(0.0, f64::max);
-    let least = spent.values().copied().fold(f64::INFINITY, f64::min);
-    let all: f64 = spent.values().sum();
-    spent.values_mut().for_each(|share| *share /= all);
-    Ok(RelayReport {
-        shards: spent.len(),
-        subscribers: options.subscribers,
+    let mut shares: BTreeMap<String, f64> = after.iter().map(spent).collect();
+    let most = shares.values().copied().fold(0.0, f64::max);
+    let least = shares.values().copied().fold(f64::INFINITY, f64::min);
+    let all: f64 = shares.values().sum();
+    shares.values_mut().for_each(|share| *share /= all);
+    Ok(Spread {
         media_cpu_us_per_packet: 1e6 * measured.media_cpu.as_secs_f64() / delivered,
-        shard_shares: spent,
+        shares,
         imbalance: most / least,
         delivered_ratio: delivered / (measured.sent as f64 * f64::from(options.subscribers)),
     })
@@ -85,27 +104,16 @@ pub fn run(options: &RelayOptions) -> anyhow::Result<RelayReport> {
 
 impl Report for RelayReport {
     fn rows(&self) -> Vec<Row> {
+        let cpu = |spread: &Spread| spread.media_cpu_us_per_packet;
+        let delivered = |spread: &Spread| 100.0 * spread.delivered_ratio;
         vec![
             row("subscribers", f64::from(self.subscribers), ""),
-            row("media threads", self.shards as f64, ""),
-            row(
-                "their CPU per forwarded packet",
-                self.media_cpu_us_per_packet,
-                "µs",
-            ),
-            row("busiest over least busy", self.imbalance, ""),
-            row("delivered", 100.0 * self.delivered_ratio, "%"),
+            row("CPU per packet, one media thread", cpu(&self.one), "µs"),
+            row("CPU per packet, two", cpu(&self.two), "µs"),
+            row("two over one", self.cpu_ratio, ""),
+            row("two: busiest over least busy", self.two.imbalance, ""),
+            row("delivered by one", delivered(&self.one), "%"),
+            row("delivered by two", delivered(&self.two), "%"),
         ]
-    }
-
-    fn remark(&self) -> Option<String> {
-        if self.shards == 1 {
-            return Some("one shard: this server has a single media thread".to_owned());
-        }
-        let shares = self.shard_shares.iter();
-        let lines: Vec<String> = shares
-            .map(|(name, share)| format!("  {name:36}{:>12.2} %", 100.0 * share))
-            .collect();
-        Some(lines.join("\n"))
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -59,9 +59,9 @@ pub struct Target {
 }
 
 impl Target {
-    /// A server of our own.
-    pub fn own() -> std::io::Result<Self> {
-        let server = ServerProcess::start()?;
+    /// A server of our own with so many media threads.
+    pub fn own(threads: usize) -> std::io::Result<Self> {
+        let server = ServerProcess::start(threads)?;
         Ok(Self {
             backend: Backend::Livekit(Livekit {
                 url: format!("ws://{}", server.address),
@@ -76,10 +76,10 @@ impl Target {
     /// The server that the options name.
     pub fn open(options: &PeerOptions) -> std::io::Result<Self> {
         let (Some(url), Some(pid)) = (options.url.clone(), options.pid) else {
-            return Self::own();
+            return Self::own(1);
         };
         let backend = match options.peer {
-            Peer::Own => return Self::own(),
+            Peer::Own => return Self::own(1),
             Peer::Livekit => Backend::Livekit(Livekit {
                 url,
                 key: options.key.clone(),
@@ -104,16 +104,16 @@ struct ServerProcess {
 
 impl ServerProcess {
     /// Starts this very binary as a server and waits until it is ready.
-    fn start() -> std::io::Result<Self> {
+    fn start(threads: usize) -> std::io::Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let media_port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
         // Several servers may follow each other, and a data directory is not used twice.
-        let name = format!("mingtang-bench-{}-{media_port}", std::process::id());
+        let name = format!("mingtang-bench-{}-{}", std::process::id(), address.port());
         let data = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&data)?;
         let child = Command::new(std::env::current_exe()?)
             .args(["serve", "--demo", "--listen", &address.to_string()])
-            .args(["--media-port", &media_port.to_string()])
+            .args(["--media-port", "0"])
+            .args(["--media-threads", &threads.to_string()])
             .arg("--data-dir")
             .arg(&data)
             .stdout(Stdio::null())

@@ -83,7 +83,7 @@ pub struct StormReport {
 
 /// Runs the measurement.
 pub fn run(options: &StormOptions) -> anyhow::Result<StormReport> {
-    let target = Target::own()?;
+    let target = Target::own(1)?;
     let mut load = Load::new(target.backend.clone())?;
     let teacher = [
         (Kind::Audio, Pace::SPEECH),

@@ -31,8 +31,16 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "media_port",
         default: Some("7882"),
-        range: "UDP port, 1 to 65535",
-        meaning: "Where audio and video come in.",
+        range: "UDP port, 0 to 65535",
+        meaning: "Where audio and video come in. Each further media thread has a port of its own, \
+                  one higher than that before. 0 takes any free ones, for trying things out.",
+    },
+    Key {
+        name: "media_threads",
+        default: None,
+        range: "number, 1 to 64",
+        meaning: "How many threads carry media. By default one for each processor core, at most \
+                  16. Large rooms are spread over them.",
     },
     Key {
         name: "media_udp",

@@ -8,11 +8,14 @@ mod parse;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use keys::KEYS;
 
 use crate::domain::delivery::ENDPOINTS_MAX;
+#[cfg(doc)]
+use crate::media::placement::SHARDS_MAX;
 
 /// The file in the data directory that is read when no other is named.
 pub const FILE_NAME: &str = "mingtang.toml";
@@ -30,6 +33,8 @@ pub struct Config {
     pub listen: SocketAddr,
     pub media_listen: IpAddr,
     pub media_port: u16,
+    /// From 1 to [`SHARDS_MAX`].
+    pub media_threads: usize,
     pub media_udp: bool,
     pub media_tcp: MediaTcp,
     /// Never empty.
@@ -55,6 +60,7 @@ impl std::fmt::Debug for Config {
         f.debug_struct("Config")
             .field("listen", &self.listen)
             .field("media_port", &self.media_port)
+            .field("media_threads", &self.media_threads)
             .field("media_udp", &self.media_udp)
             .field("media_tcp", &self.media_tcp)
             .field("turn", &self.turn.is_some())
@@ -172,6 +178,16 @@ impl Config {
         }
     }
 
+    /// The UDP ports of the media threads; `None` where there are not so many above the first, and
+    /// just 0 where any will do.
+    pub fn media_ports(&self) -> Option<RangeInclusive<u16>> {
+        let further = match self.media_port {
+            0 => 0,
+            _ => u16::try_from(self.media_threads.saturating_sub(1)).ok()?,
+        };
+        Some(self.media_port..=self.media_port.checked_add(further)?)
+    }
+
     /// Checks every value and how they go together.
     pub fn from_layers(layers: &Layers) -> Result<Self, Refused> {
         let given = layers.merge()?;
@@ -197,7 +213,8 @@ impl Config {
         Ok(Self {
             listen,
             media_listen,
-            media_port: parse::number(given, "media_port", 1..=65_535)? as u16,
+            media_port: parse::number(given, "media_port", 0..=65_535)? as u16,
+            media_threads: parse::media_threads(given)?,
             media_udp: parse::switch(given, "media_udp")?,
             media_tcp: parse::media_tcp(given)?,
             media_addresses,
@@ -229,6 +246,12 @@ impl Config {
                 "media_udp is false and media_tcp_port opens no port: media has no way in"
                     .to_owned(),
             ));
+        }
+        if self.media_udp && self.media_ports().is_none() {
+            return Err(Refused(format!(
+                "media_port is {} and media_threads is {}: there are no so many ports above it",
+                self.media_port, self.media_threads
+            )));
         }
         let known = |key: &String| self.api_keys.contains_key(key);
         let signs = self.webhook_key.as_ref().is_some_and(known);

@@ -2,14 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZero;
 use std::ops::RangeInclusive;
 
 use super::{Given, LogFormat, MediaTcp, Refused, Tls, Turn};
+use crate::media::placement::SHARDS_MAX;
 
 /// Most TURN URLs; browsers ask each of them.
 const TURN_URLS_MAX: usize = 8;
 /// Shortest secret shared with TURN servers, characters.
 const TURN_SECRET_CHARACTERS_MIN: usize = 16;
+
+/// Media threads when none are given, at most.
+const MEDIA_THREADS_MAX: usize = 16;
 
 type Merged = BTreeMap<&'static str, Given>;
 
@@ -87,6 +92,15 @@ pub(super) fn number(
         .ok()
         .filter(|number| range.contains(number));
     number.ok_or_else(|| refuse(key, found, &wanted))
+}
+
+/// As many threads as cores unless given.
+pub(super) fn media_threads(given: &Merged) -> Result<usize, Refused> {
+    if text(given, "media_threads").is_some() {
+        return Ok(number(given, "media_threads", 1..=SHARDS_MAX as u32)? as usize);
+    }
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    Ok(cores.min(MEDIA_THREADS_MAX))
 }
 
 pub(super) fn switch(given: &Merged, key: &str) -> Result<bool, Refused> {

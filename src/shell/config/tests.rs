@@ -75,8 +75,10 @@ fn an_unknown_key_is_refused_with_its_place() {
 #[test]
 fn a_value_out_of_its_range_is_refused_with_the_range() {
     for (key, text, wanted) in [
-        ("media_port", "0", "a number from 1 to 65535"),
-        ("media_port", "70000", "a number from 1 to 65535"),
+        ("media_port", "-1", "a number from 0 to 65535"),
+        ("media_port", "70000", "a number from 0 to 65535"),
+        ("media_threads", "0", "a number from 1 to 64"),
+        ("media_threads", "65", "a number from 1 to 64"),
         ("media_listen", "here", "an IP address"),
         ("media_tcp_port", "0", "shared, off or a port"),
         ("media_udp", "off", "true or false"),
@@ -113,6 +115,17 @@ fn media_has_at_least_one_way_in() {
     assert_eq!(apart.media_tcp_port(), None, "not at the same address");
     let neither = layers("media_udp = false\nmedia_tcp_port = \"off\"", &[], &[]);
     assert!(refusal(&neither).contains("no way in"));
+}
+
+#[test]
+fn each_media_thread_has_a_port_of_its_own() {
+    let ports = |file: &str| Config::from_layers(&layers(file, &[], &[])).map(|c| c.media_ports());
+    let four = ports("media_port = 7000\nmedia_threads = 4").expect("legal");
+    assert_eq!(four, Some(7000..=7003));
+    let any = ports("media_port = 0\nmedia_threads = 4").expect("legal");
+    assert_eq!(any, Some(0..=0));
+    let last = layers("media_port = 65534\nmedia_threads = 3", &[], &[]);
+    assert!(refusal(&last).contains("media_threads is 3"));
 }
 
 #[test]

@@ -68,9 +68,11 @@ pub(super) fn addresses(config: &Config) -> Finding {
 }
 
 fn ports(config: &Config) -> String {
-    let udp = config
-        .media_udp
-        .then(|| format!("UDP {}", config.media_port));
+    let udp = config.media_ports().filter(|_| config.media_udp);
+    let udp = udp.map(|ports| match ports.end() - ports.start() {
+        0 => format!("UDP {}", config.media_port),
+        _ => format!("UDP {} to {}", ports.start(), ports.end()),
+    });
     let tcp = config.media_tcp_port().map(|port| format!("TCP {port}"));
     let both: Vec<String> = udp.into_iter().chain(tcp).collect();
     both.join(" and ")

@@ -4,12 +4,13 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 
 use super::*;
-use crate::domain::id::{LegId, SourceId, TransportId};
+use crate::domain::id::{LegId, ShardId, SourceId, TransportId};
 use crate::media::command::{
-    CloseReason, Codec, CodecMapping, Command, EncodingConfig, ExtensionIds, IceCredentials,
-    LegConfig, MediaKind, SourceConfig, TransportConfig,
+    CloseReason, Codec, CodecMapping, Command, EncodingConfig, ExtensionIds, HostCandidates,
+    IceCredentials, LegConfig, MediaKind, SourceConfig, TransportConfig,
 };
 use crate::media::framing::Unframer;
+use crate::media::placement::{Placement, Shards, letter};
 use crate::media::shard::mishap::{TRIP, TRIP_ALL, TRIP_FAN_OUT};
 use crate::media::transport::tests::client::{Client, Habits};
 use crate::shell::connections::Connections;
@@ -28,21 +29,25 @@ struct Stream {
 }
 
 impl Remote {
+    /// Clients take turns on the threads.
     fn join(media: &MediaHandle, n: u64) -> Self {
+        let shard = shard_of(media, n);
         let local = IceCredentials {
-            ufrag: format!("user{n}"),
+            ufrag: format!("{}user{n}", letter(shard)),
             pwd: format!("password-of-twenty-two-or-more-{n}"),
         };
         let client = Client::new(local.clone(), Habits::default(), Instant::now());
         let config = TransportConfig {
             transport: TransportId(n),
+            shard,
             local,
             fingerprints: vec![client.fingerprint()],
             open_channels: Vec::new(),
         };
-        media.sender().send(Command::OpenTransport(config)).unwrap();
+        order(media, shard, Command::OpenTransport(config));
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.connect(media.local_addr().unwrap()).unwrap();
+        let address = media.local_addrs()[usize::from(shard.0)];
+        socket.connect(address.unwrap()).unwrap();
         socket
             .set_read_timeout(Some(Duration::from_millis(2)))
             .unwrap();
@@ -125,16 +130,49 @@ impl Remote {
     }
 }
 
+fn order(media: &MediaHandle, shard: ShardId, command: Command) {
+    media.senders().of(shard).unwrap().send(command).unwrap();
+}
+
+fn shard_of(media: &MediaHandle, n: u64) -> ShardId {
+    ShardId((n % media.local_addrs().len() as u64) as u8)
+}
+
 fn start() -> (MediaHandle, mpsc::Receiver<Event>) {
+    start_threads(1)
+}
+
+fn start_threads(threads: usize) -> (MediaHandle, mpsc::Receiver<Event>) {
     let config = MediaConfig {
         address: Some("127.0.0.1:0".parse().unwrap()),
+        threads,
         identity: Arc::new(Identity::generate().unwrap()),
         limits: ShardLimits::default(),
     };
     MediaThread::start(config).unwrap()
 }
 
+/// Forwards sound of transport 0 to transport 1.
 fn forward(media: &MediaHandle) {
+    let sites = media
+        .local_addrs()
+        .iter()
+        .map(|_| HostCandidates::default());
+    let mut placement = Placement::new(Shards::new(sites));
+    for n in [0, 1] {
+        let open = Command::OpenTransport(TransportConfig {
+            transport: TransportId(n),
+            shard: shard_of(media, n),
+            local: IceCredentials {
+                ufrag: String::new(),
+                pwd: String::new(),
+            },
+            fingerprints: Vec::new(),
+            open_channels: Vec::new(),
+        });
+        // It is open.
+        placement.route(open, &mut |_, _| ());
+    }
     let codecs = vec![CodecMapping {
         codec: Codec::Opus,
         payload_type: 111,
@@ -161,8 +199,9 @@ fn forward(media: &MediaHandle) {
         priority: 1,
         paused: false,
     };
-    media.sender().send(Command::AddSource(source)).unwrap();
-    media.sender().send(Command::AddLeg(leg)).unwrap();
+    let mut send = |shard, command| order(media, shard, command);
+    placement.route(Command::AddSource(source), &mut send);
+    placement.route(Command::AddLeg(leg), &mut send);
 }
 
 /// Clients whose media may flow, under transports of these numbers.
@@ -222,6 +261,21 @@ fn a_panic_over_a_clients_packet_costs_that_client_and_nobody_else() {
 }
 
 #[test]
+fn sound_reaches_a_client_of_another_thread_and_both_are_told_of_the_end() {
+    let (media, mut events) = start_threads(2);
+    let [mut publisher, mut subscriber] = connected(&media, &mut events, [0, 1]);
+    forward(&media);
+    let mut sequence = 0;
+    carry(&mut publisher, &mut subscriber, &mut sequence);
+    assert!(subscriber.payloads.is_sorted());
+    drop(media);
+    while !subscriber.client.closed || !publisher.client.closed {
+        subscriber.step();
+        publisher.step();
+    }
+}
+
+#[test]
 fn a_panic_while_a_source_is_forwarded_costs_its_publisher() {
     let (media, mut events) = start();
     let [mut publisher, mut subscriber] = connected(&media, &mut events, [0, 1]);
@@ -265,7 +319,7 @@ fn a_packet_crosses_the_thread_and_stopping_says_good_bye() {
         subscriber.step();
     }
     assert!(subscriber.payloads.is_sorted());
-    let sender = media.sender().clone();
+    let sender = media.senders().of(ShardId(0)).unwrap().clone();
     drop(media);
     while !subscriber.client.closed {
         subscriber.step();
@@ -291,7 +345,7 @@ fn carry(publisher: &mut Remote, subscriber: &mut Remote, sequence: &mut u16) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_moves_between_udp_and_tcp_in_mid_stream() {
-    let (media, mut events) = start();
+    let (media, mut events) = start_threads(2);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let connections = Connections::new(16, Duration::from_secs(60));
@@ -343,7 +397,7 @@ fn a_thread_that_ended_is_known_to_run_no_more() {
     let watch = media.watch();
     assert!(media.is_running() && watch());
     media.stop.store(true, Ordering::Release);
-    media.bell.ring();
+    media.bells[0].ring();
     while watch() {
         std::thread::yield_now();
     }
@@ -361,15 +415,13 @@ fn an_idle_thread_hears_orders() {
         let transport = TransportId(n);
         let config = TransportConfig {
             transport,
+            shard: ShardId(0),
             local: local(n),
             fingerprints: Vec::new(),
             open_channels: Vec::new(),
         };
-        media.sender().send(Command::OpenTransport(config)).unwrap();
-        media
-            .sender()
-            .send(Command::CloseTransport { transport })
-            .unwrap();
+        order(&media, ShardId(0), Command::OpenTransport(config));
+        order(&media, ShardId(0), Command::CloseTransport { transport });
     }
     drop(media);
     assert!(events.try_recv().is_err());

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use super::*;
-use crate::domain::id::TransportId;
+use crate::domain::id::{ShardId, TransportId};
 use crate::media::command::{Command, IceCredentials, TransportConfig};
 use crate::media::framing::{FRAME_BYTES_MAX, MEDIA_WAITING_BYTES_MAX};
 use crate::media::shard::{ShardConfig, ShardLimits};
@@ -42,16 +42,18 @@ impl Stage {
         });
         let config = TransportConfig {
             transport: TRANSPORT,
+            shard: ShardId(0),
             local,
             fingerprints: vec![client.fingerprint()],
             open_channels: Vec::new(),
         };
         shard.handle_command(now, Command::OpenTransport(config));
-        let (door, arrivals) = door(Arc::new(|| ()));
+        let knock: Arc<dyn Fn() + Send + Sync> = Arc::new(|| ());
+        let (door, mut arrivals) = door([knock]);
         Self {
             now,
             shard,
-            streams: Streams::new(arrivals).unwrap(),
+            streams: Streams::new(arrivals.remove(0)).unwrap(),
             door,
             connections: Connections::new(16, Duration::from_secs(1)),
             check,
@@ -68,6 +70,7 @@ impl Stage {
         self.door.hand_over(Arrival {
             socket,
             client,
+            shard: ShardId(0),
             first: first.to_vec(),
             place: self.connections.place().unwrap(),
         });

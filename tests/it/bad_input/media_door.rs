@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum_server::Handle;
-use mingtang::domain::id::TransportId;
+use mingtang::domain::id::{ShardId, TransportId};
 use mingtang::media::command::{Command, Fingerprint, IceCredentials, TransportConfig};
 use mingtang::media::shard::ShardLimits;
 use mingtang::media::transport::Identity;
@@ -32,12 +32,14 @@ impl Port {
     fn open() -> Self {
         let config = MediaConfig {
             address: None,
+            threads: 1,
             identity: Arc::new(Identity::generate().unwrap()),
             limits: ShardLimits::default(),
         };
         let (media, _events) = MediaThread::start(config).unwrap();
         let open = Command::OpenTransport(TransportConfig {
             transport: TransportId(1),
+            shard: ShardId(0),
             local: IceCredentials {
                 ufrag: UFRAG.to_owned(),
                 pwd: PASSWORD.to_owned(),
@@ -45,7 +47,7 @@ impl Port {
             fingerprints: vec![Fingerprint([7; 32])],
             open_channels: Vec::new(),
         });
-        media.sender().send(open).unwrap();
+        media.senders().of(ShardId(0)).unwrap().send(open).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let connections =

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mingtang::domain::id::TransportId;
+use mingtang::domain::id::{ShardId, TransportId};
 use mingtang::media::command::{Command, Fingerprint, IceCredentials, TransportConfig};
 use mingtang::media::shard::ShardLimits;
 use mingtang::media::transport::Identity;
@@ -22,12 +22,14 @@ const HELLO: &[u8] = include_bytes!("../../corpus/client_hello/valid-one-datagra
 fn start() -> (MediaHandle, impl Sized) {
     let config = MediaConfig {
         address: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+        threads: 1,
         identity: Arc::new(Identity::generate().unwrap()),
         limits: ShardLimits::default(),
     };
     let (handle, events) = MediaThread::start(config).unwrap();
     let open = Command::OpenTransport(TransportConfig {
         transport: TransportId(1),
+        shard: ShardId(0),
         local: IceCredentials {
             ufrag: UFRAG.to_owned(),
             pwd: PASSWORD.to_owned(),
@@ -35,7 +37,7 @@ fn start() -> (MediaHandle, impl Sized) {
         fingerprints: vec![Fingerprint([7; 32])],
         open_channels: Vec::new(),
     });
-    handle.sender().send(open).unwrap();
+    handle.senders().of(ShardId(0)).unwrap().send(open).unwrap();
     (handle, events)
 }
 
@@ -60,7 +62,7 @@ fn check(socket: &UdpSocket, server: SocketAddr) -> usize {
 #[test]
 fn ten_thousand_flows_without_the_password_hear_nothing_and_hinder_nobody() {
     let (handle, _events) = start();
-    let server = handle.local_addr().unwrap();
+    let server = handle.local_addrs()[0].unwrap();
     let honest = socket(0);
     check(&honest, server);
     let hello = parts(HELLO).next().unwrap().1;
@@ -99,7 +101,7 @@ fn ten_thousand_flows_without_the_password_hear_nothing_and_hinder_nobody() {
 #[test]
 fn a_client_that_checks_from_ten_thousand_addresses_is_answered_and_stays_one_client() {
     let (handle, _events) = start();
-    let server = handle.local_addr().unwrap();
+    let server = handle.local_addrs()[0].unwrap();
     for number in 0..FLOWS {
         assert!(check(&socket(number), server) <= CHECK.len() + 100);
     }

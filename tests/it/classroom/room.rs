@@ -6,12 +6,13 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use mingtang::domain::id::AccountId;
 use mingtang::hub::rooms::{NamedFact, Rooms, Stay};
-use mingtang::media::command::{Command, Event, Fingerprint, HostCandidates};
+use mingtang::media::command::{Event, Fingerprint, HostCandidates};
+use mingtang::media::placement::Shards;
 use mingtang::media::signal::{
     Admission, ClientDescription, FixedProfile, Layout, LeaveReason, Notice, ParticipantKind,
 };
 use mingtang::service::classroom;
-use mingtang::shell::rooms::{CommandSink, RoomGround, open};
+use mingtang::shell::rooms::{CommandSink, Order, RoomGround, open};
 use tokio::sync::mpsc;
 
 use super::class::{Class, take_in};
@@ -20,7 +21,7 @@ use super::class::{Class, take_in};
 struct NoMedia;
 
 impl CommandSink for NoMedia {
-    fn send(&self, _: Vec<Command>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn send(&self, _: Vec<Order>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(std::future::ready(()))
     }
 }
@@ -38,10 +39,10 @@ impl Hall {
         let ground = RoomGround {
             clock: Arc::clone(&class.context.clock),
             entropy: Arc::clone(&class.context.entropy),
-            candidates: HostCandidates {
+            shards: Shards::new([HostCandidates {
                 udp: vec!["127.0.0.1:9".parse().unwrap()],
                 tcp: Vec::new(),
-            },
+            }]),
             fingerprint: Fingerprint([7; 32]),
             media: Arc::new(NoMedia),
         };

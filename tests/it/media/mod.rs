@@ -82,6 +82,7 @@ pub fn config(listen: SocketAddr, media_udp: bool) -> Config {
         listen,
         media_listen: listen.ip(),
         media_port: 0,
+        media_threads: 2,
         media_udp,
         media_tcp: MediaTcp::Shared,
         media_addresses: vec![listen.ip()],

@@ -9,11 +9,12 @@ use chrono::TimeDelta;
 use mingtang::http::livekit::{LivekitState, router, twirp};
 use mingtang::hub::rooms::{NamedFact, Rooms};
 use mingtang::media::command::{Command, Event, Fingerprint, HostCandidates};
+use mingtang::media::placement::Shards;
 use mingtang::media::signal::Permissions;
 use mingtang::service::call::{Call, Decision, Invitation, Keys, Relays, RoomAdmin, RoomRules};
 use mingtang::shell::clock::SystemClock;
 use mingtang::shell::entropy::OsEntropy;
-use mingtang::shell::rooms::{CommandSink, RoomGround, open};
+use mingtang::shell::rooms::{CommandSink, Order, RoomGround, open};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -22,8 +23,11 @@ use tokio::sync::mpsc;
 pub struct Commands(pub Mutex<Vec<Command>>);
 
 impl CommandSink for Commands {
-    fn send(&self, commands: Vec<Command>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        self.0.lock().unwrap().extend(commands);
+    fn send(&self, orders: Vec<Order>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.0
+            .lock()
+            .unwrap()
+            .extend(orders.into_iter().map(|(_, command)| command));
         Box::pin(std::future::ready(()))
     }
 }
@@ -75,10 +79,10 @@ pub async fn start_with(rules: Arc<dyn RoomRules>) -> Server {
     let ground = RoomGround {
         clock: clock.clone(),
         entropy: Arc::new(OsEntropy),
-        candidates: HostCandidates {
+        shards: Shards::new([HostCandidates {
             udp: vec!["127.0.0.1:9".parse().unwrap()],
             tcp: Vec::new(),
-        },
+        }]),
         fingerprint: Fingerprint([7; 32]),
         media: commands.clone(),
     };

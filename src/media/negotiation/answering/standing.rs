@@ -138,7 +138,7 @@ impl Answering {
             kind: first.map_or(SectionKind::Other, |offered| offered.kind),
             mid: mids.first().cloned().unwrap_or_default(),
             transport: self.local.lines(Setup::Passive),
-            candidates: (*self.local.candidates).clone(),
+            candidates: self.local.place.candidates().clone(),
             ..Section::default()
         };
         sdp::write_fragment(&mids, &section)

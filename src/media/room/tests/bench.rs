@@ -12,6 +12,7 @@ use crate::domain::id::{LegId, RoomId, SourceId, TransportId};
 use crate::media::command::{
     Fingerprint, HostCandidates, IceCredentials, LegConfig, MediaKind, SourceConfig,
 };
+use crate::media::placement::Shards;
 use crate::media::sdp::{
     self, Description, Direction, Extension, Format, Section, SectionKind, Setup, TransportLines,
 };
@@ -142,6 +143,7 @@ impl Watcher {
                 assert!(self.sources.contains_key(source));
             }
             Command::SendData { transport, .. } => assert!(self.transports.contains(transport)),
+            Command::AddMirror(_) | Command::Relay { .. } => panic!("a room knows no mirrors"),
         }
     }
 }
@@ -154,10 +156,10 @@ impl Bench {
             id: RoomId::new(now, &*entropy),
             name: "lesson".to_owned(),
             created_at: now,
-            candidates: HostCandidates {
+            shards: Shards::new([HostCandidates {
                 udp: vec!["127.0.0.1:7882".parse().unwrap()],
                 tcp: Vec::new(),
-            },
+            }]),
             fingerprint: Fingerprint([1; 32]),
             live_ids: Arc::new(LiveIds::default()),
             entropy,

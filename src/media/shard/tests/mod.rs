@@ -3,6 +3,7 @@
 mod allocation;
 mod hostile;
 mod narrow;
+mod relay;
 mod simulation;
 mod world;
 
@@ -11,6 +12,7 @@ use std::net::SocketAddr;
 use rtc::rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
 
 use super::*;
+use crate::domain::id::ShardId;
 use crate::media::command::CloseReason;
 use crate::media::rtcp::{self, Item, ReportBlock};
 use crate::media::sample::{Chance, vp8};
@@ -409,6 +411,7 @@ fn ten_thousand_clients_that_come_and_go_leave_nothing() {
         let local = credentials(n as usize);
         world.command(Command::OpenTransport(TransportConfig {
             transport,
+            shard: ShardId(0),
             local: local.clone(),
             fingerprints: Vec::new(),
             open_channels: Vec::new(),

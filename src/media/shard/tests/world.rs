@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rtc::shared::error::Error;
 
 use super::super::*;
+use crate::domain::id::ShardId;
 use crate::media::command::{
     Codec, CodecMapping, EncodingConfig, ExtensionIds, IceCredentials, MediaKind,
 };
@@ -48,6 +49,8 @@ pub(super) struct World {
     pub(super) shard: Shard,
     pub(super) nodes: Vec<Node>,
     pub(super) events: Vec<Event>,
+    /// What is handed over to other shards.
+    pub(super) relayed: Vec<(ShardId, Relayed, Vec<u8>)>,
     batch: SendBatch,
 }
 
@@ -64,6 +67,7 @@ impl World {
             shard: Shard::new(config),
             nodes: Vec::new(),
             events: Vec::new(),
+            relayed: Vec::new(),
             batch: SendBatch::default(),
         }
     }
@@ -86,6 +90,7 @@ impl World {
         let client = Client::new(local.clone(), Habits::default(), self.now);
         self.command(Command::OpenTransport(TransportConfig {
             transport: TransportId(n as u64),
+            shard: ShardId(0),
             local,
             fingerprints: vec![client.fingerprint()],
             open_channels: Vec::new(),
@@ -128,6 +133,11 @@ impl World {
                         .handle_datagram(now, node.address, &mut datagram.to_vec());
                 }
             }
+            let relayed = &mut self.relayed;
+            self.shard.relay(now, |to, what, payload| {
+                relayed.push((to, *what, payload.to_vec()));
+                true
+            });
             let mut more = true;
             while more {
                 more = self.shard.fill(now, &mut self.batch);
@@ -214,6 +224,11 @@ impl World {
     pub(super) fn seen(&mut self, node: usize) -> Vec<Seen> {
         self.settle();
         std::mem::take(&mut self.nodes[node].packets)
+    }
+
+    /// What was handed over to other shards since the last call.
+    pub(super) fn take_relayed(&mut self) -> Vec<(ShardId, Relayed, Vec<u8>)> {
+        std::mem::take(&mut self.relayed)
     }
 
     pub(super) fn feedback(&mut self, node: usize) -> Vec<Vec<u8>> {

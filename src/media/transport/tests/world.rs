@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::super::testing::origin;
 use super::super::{Identity, ParsedBinding, Transport, TransportEvent};
 use super::client::{Client, Habits, home};
-use crate::domain::id::TransportId;
+use crate::domain::id::{ShardId, TransportId};
 use crate::media::command::{DataChannel, IceCredentials, TransportConfig};
 use crate::media::demux::{Packet, classify};
 use crate::media::remote::Remote;
@@ -96,6 +96,7 @@ impl World {
         let client = Client::new(local.clone(), habits, now);
         let config = TransportConfig {
             transport: TransportId(1),
+            shard: ShardId(0),
             local,
             fingerprints: if announced {
                 vec![client.fingerprint()]
