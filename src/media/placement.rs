@@ -22,7 +22,7 @@ pub const ICE_CHARACTERS: &[u8; SHARDS_MAX] =
 
 /// A room stays on its first shard until that is busier than another by more than this many
 /// transports and legs: what two people say to each other need not be handed over.
-const SLACK: usize = 4;
+const SLACK: usize = 2;
 
 /// The shard that an ICE user fragment of ours belongs to, by its first character; a TCP connection
 /// finds its way by that.

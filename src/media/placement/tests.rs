@@ -191,11 +191,11 @@ fn a_source_is_handed_over_once_to_each_shard_that_has_legs_of_it() {
 fn a_room_stays_on_one_shard_until_that_is_busier_than_others() {
     let shards = shards(2);
     let home = shards.quietest();
-    let few: Vec<Place> = (0..4).map(|_| shards.place(home)).collect();
+    let few: Vec<Place> = (0..3).map(|_| shards.place(home)).collect();
     assert!(few.iter().all(|place| place.shard() == home));
     let many: Vec<Place> = (0..100).map(|_| shards.place(home)).collect();
     let at_home = few.iter().chain(&many).filter(|p| p.shard() == home);
-    assert!((50..=56).contains(&at_home.count()));
+    assert!((50..=54).contains(&at_home.count()));
     drop((few, many));
     assert_eq!(shards.load(home), 0);
 }
