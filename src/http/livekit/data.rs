@@ -12,34 +12,58 @@ use crate::media::signal::Request;
 /// Most identities that one packet may name; one that names more is dropped.
 const DESTINATIONS_MAX: usize = 4_096;
 
-/// Puts the true sender into a packet of a client's own channel and takes out whom it is for.
+/// Puts the true sender into a packet of a client's own channel and takes out whom it is for. With
+/// no `identity` the packet does not tell who sent it. `own` is the packet's number, if it has one,
+/// and is named in whatever is asked.
 ///
-/// `None` for what must not go on: packets that cannot be read, speaker lists (the server's own),
+/// What must not go on is dropped: packets that cannot be read, speaker lists (the server's own),
 /// packets for receivers named by session id alone, and frames of data tracks.
+pub fn readdress(
+    own: Option<u64>,
+    channel: DataChannel,
+    payload: &[u8],
+    participant: ParticipantId,
+    identity: Option<&str>,
+) -> Option<Request> {
+    let dropped = own.map(|own| Request::DropData { own });
+    let kind = match channel {
+        DataChannel::Reliable => Kind::Reliable,
+        DataChannel::Lossy => Kind::Lossy,
+        DataChannel::DataTrack => return dropped,
+    };
+    let Some((packet, to)) = signed(kind, payload, participant, identity) else {
+        return dropped;
+    };
+    Some(Request::SendData {
+        own,
+        channel,
+        to,
+        sequence: packet.sequence,
+        payload: Bytes::from(packet.encode_to_vec()),
+    })
+}
+
 #[expect(
     deprecated,
     reason = "older clients address and read the old fields alone"
 )]
-pub fn readdress(
-    channel: DataChannel,
+fn signed(
+    kind: Kind,
     payload: &[u8],
     participant: ParticipantId,
-    identity: &str,
-) -> Option<Request> {
-    let kind = match channel {
-        DataChannel::Reliable => Kind::Reliable,
-        DataChannel::Lossy => Kind::Lossy,
-        DataChannel::DataTrack => return None,
-    };
+    identity: Option<&str>,
+) -> Option<(proto::DataPacket, Vec<String>)> {
     let mut packet = proto::DataPacket::decode(payload).ok()?;
+    let sid = identity.map(|_| participant.sid()).unwrap_or_default();
+    let identity = identity.unwrap_or_default();
     packet.set_kind(kind);
-    packet.participant_sid = participant.sid();
-    packet.participant_identity = identity.to_owned();
+    packet.participant_sid.clone_from(&sid);
+    identity.clone_into(&mut packet.participant_identity);
     let mut to = std::mem::take(&mut packet.destination_identities);
     match packet.value.as_mut()? {
         Value::User(user) => {
-            user.participant_sid = participant.sid();
-            user.participant_identity = identity.to_owned();
+            user.participant_sid = sid;
+            identity.clone_into(&mut user.participant_identity);
             to.append(&mut user.destination_identities);
             // Broadcasting these instead would disclose a private message.
             if to.is_empty() && !user.destination_sids.is_empty() {
@@ -59,14 +83,7 @@ pub fn readdress(
         | Value::StreamTrailer(_)
         | Value::EncryptedPacket(_) => {}
     }
-    if to.len() > DESTINATIONS_MAX {
-        return None;
-    }
-    Some(Request::SendData {
-        channel,
-        to,
-        payload: Bytes::from(packet.encode_to_vec()),
-    })
+    (to.len() <= DESTINATIONS_MAX).then_some((packet, to))
 }
 
 #[cfg(test)]
@@ -85,7 +102,16 @@ mod tests {
     }
 
     fn sent(packet: &proto::DataPacket) -> Option<(Vec<String>, proto::DataPacket)> {
-        let request = readdress(DataChannel::Lossy, &packet.encode_to_vec(), ann(), "ann")?;
+        read(readdress(
+            None,
+            DataChannel::Lossy,
+            &packet.encode_to_vec(),
+            ann(),
+            Some("ann"),
+        )?)
+    }
+
+    fn read(request: Request) -> Option<(Vec<String>, proto::DataPacket)> {
         let Request::SendData { to, payload, .. } = request else {
             panic!("data were due, not {request:?}");
         };
@@ -139,7 +165,35 @@ mod tests {
     fn what_cannot_be_read_does_not_go_on() {
         assert!(sent(&proto::DataPacket::default()).is_none());
         for broken in [&[0xff_u8; 40][..], b"\x12\xff\xff\xff\xff\x0f"] {
-            assert!(readdress(DataChannel::Reliable, broken, ann(), "ann").is_none());
+            let channel = DataChannel::Reliable;
+            assert!(readdress(None, channel, broken, ann(), Some("ann")).is_none());
+            let request = readdress(Some(4), channel, broken, ann(), Some("ann"));
+            assert!(matches!(request, Some(Request::DropData { own: 4 })));
         }
+    }
+
+    #[test]
+    fn a_packet_of_somebody_hidden_does_not_tell_who_sent_it() {
+        let packet = proto::DataPacket {
+            participant_identity: "ann".to_owned(),
+            participant_sid: ann().sid(),
+            value: Some(Value::User(proto::UserPacket {
+                nonce: vec![1],
+                ..user(b"hello")
+            })),
+            ..Default::default()
+        };
+        let packet = packet.encode_to_vec();
+        let request = readdress(None, DataChannel::Reliable, &packet, ann(), None).unwrap();
+        let (_, packet) = read(request).unwrap();
+        assert_eq!(packet.participant_sid, "");
+        assert_eq!(packet.participant_identity, "");
+        let Some(Value::User(user)) = packet.value else {
+            panic!("a user packet");
+        };
+        #[expect(deprecated, reason = "older clients read the old fields alone")]
+        let named = user.participant_sid + &user.participant_identity;
+        assert_eq!(named, "");
+        assert_eq!(user.payload, b"hello");
     }
 }

@@ -4,7 +4,7 @@ use livekit_protocol as proto;
 use prost::Message as _;
 use proto::signal_request::Message;
 
-use crate::domain::id::TrackId;
+use crate::domain::id::{ParticipantId, TrackId};
 use crate::media::command::MediaKind;
 use crate::media::signal::{AddTrack, Layer, Request, Setting, TrackSource};
 
@@ -141,8 +141,14 @@ pub fn sync(state: &proto::SyncState) -> Request {
     let published = tracks
         .take(LIST_MAX)
         .filter_map(|track| TrackId::from_sid(&track.sid));
+    let received = state.datachannel_receive_states.iter().take(LIST_MAX);
+    let received = received.filter_map(|of| {
+        let sender = ParticipantId::from_sid(&of.publisher_sid)?;
+        Some((sender, of.last_seq))
+    });
     Request::Sync {
         published: published.collect(),
+        received: received.collect(),
     }
 }
 

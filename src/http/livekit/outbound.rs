@@ -31,7 +31,9 @@ const PUBLISH_CODECS: [&str; 4] = ["video/VP8", "video/H264", "audio/opus", "aud
 pub fn outbound(notice: Notice, ice_servers: impl FnOnce() -> Vec<IceServer>) -> Option<Message> {
     Some(match notice {
         Notice::Joined(welcome) => Message::Join(join(&welcome, ice_servers())),
-        Notice::Resumed => Message::Reconnect(reconnect(ice_servers())),
+        Notice::Resumed { last_sequence } => {
+            Message::Reconnect(reconnect(last_sequence, ice_servers()))
+        }
         Notice::Answer {
             id,
             sdp,
@@ -157,8 +159,9 @@ fn join(welcome: &Welcome, ice_servers: Vec<IceServer>) -> proto::JoinResponse {
     }
 }
 
-fn reconnect(ice_servers: Vec<IceServer>) -> proto::ReconnectResponse {
+fn reconnect(last_message_seq: u32, ice_servers: Vec<IceServer>) -> proto::ReconnectResponse {
     proto::ReconnectResponse {
+        last_message_seq,
         ice_servers: ice_servers.into_iter().map(ice_server).collect(),
         server_info: Some(server_info()),
         ..Default::default()

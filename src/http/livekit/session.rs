@@ -162,8 +162,18 @@ impl Session {
         let mut over = next.is_none();
         while let Some(notice) = next {
             over = matches!(notice, Notice::Left(_));
-            if let Notice::OwnData { channel, payload } = notice {
-                self.send_data(channel, &payload).await?;
+            if let Notice::OwnData {
+                own,
+                channel,
+                is_anonymous,
+                payload,
+            } = notice
+            {
+                let sender = (!is_anonymous).then_some(self.identity.as_str());
+                let participant = self.stay.participant();
+                if let Some(request) = readdress(own, channel, &payload, participant, sender) {
+                    self.ask(request).await?;
+                }
             } else if let Notice::Participants(views) = notice {
                 let slices = views.chunks(VIEWS_MAX).map(outbound::update);
                 frames.extend(slices.map(|update| encode(update, self.text)));
@@ -183,18 +193,6 @@ impl Session {
 
     fn ice_servers(&self) -> Vec<IceServer> {
         self.state.call.ice_servers(&self.identity)
-    }
-
-    async fn send_data(
-        &mut self,
-        channel: crate::media::command::DataChannel,
-        payload: &[u8],
-    ) -> Result<(), End> {
-        let participant = self.stay.participant();
-        match readdress(channel, payload, participant, &self.identity) {
-            Some(request) => self.ask(request).await,
-            None => Ok(()),
-        }
     }
 
     async fn hear(&mut self, frame: Option<Result<Message, axum::Error>>) -> Result<(), End> {

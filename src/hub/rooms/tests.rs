@@ -130,14 +130,18 @@ async fn a_dropped_stay_tells_the_room_that_the_line_ended_even_when_the_mailbox
     assert_eq!((ended.participant, ended.number), (person(1), line.number));
 }
 
+fn resumed() -> Notice {
+    Notice::Resumed { last_sequence: 0 }
+}
+
 #[tokio::test]
 async fn a_client_that_does_not_read_hears_why_it_lost_its_stay() {
     let (rooms, mut seats) = rooms();
     let (mut stay, _seat, line) = one_stay(&rooms, &mut seats).await;
     for _ in 0..NOTICES_MAX {
-        line.tell(Notice::Resumed).unwrap();
+        line.tell(resumed()).unwrap();
     }
-    assert_eq!(line.tell(Notice::Resumed), Err(LineError::Full));
+    assert_eq!(line.tell(resumed()), Err(LineError::Full));
     line.end(LeaveReason::Misbehaved);
     let mut last = None;
     while let Some(notice) = stay.notice().await {

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::announce::Gone;
 use super::member::Member;
 use super::policy::{Everybody, Policy};
+use super::reliable::Recent;
 use super::speakers::Speaking;
 use super::timers::Timers;
 use super::{Input, Output, RoomConfig, RoomFact};
@@ -47,6 +48,8 @@ pub struct Room {
     pub(super) unsettled: BTreeSet<ParticipantId>,
     /// Tracks that are received by others than before, or otherwise.
     pub(super) demanded: BTreeSet<TrackId>,
+    /// Reliable data of the last seconds.
+    pub(super) recent: Recent,
     pub(super) announced: u64,
     outputs: VecDeque<Output>,
 }
@@ -92,6 +95,7 @@ impl Room {
             newcomer: None,
             unsettled: BTreeSet::new(),
             demanded: BTreeSet::new(),
+            recent: Recent::default(),
             announced: 0,
             outputs: VecDeque::new(),
             config,
@@ -250,13 +254,22 @@ impl Room {
                 self.update_own(participant, request_id, metadata, name, attributes);
             }
             Request::SendData {
+                own,
                 channel,
                 to,
+                sequence,
                 payload,
             } => {
-                self.send_data(Some(participant), channel, &to, &payload);
+                if own.is_none_or(|own| self.done_with(participant, own)) {
+                    let sender = Some((participant, sequence));
+                    self.send_data(sender, channel, &to, &payload);
+                }
             }
-            Request::Sync { published } => self.synchronise(participant, &published),
+            Request::DropData { own } => drop(self.done_with(participant, own)),
+            Request::Sync {
+                published,
+                received,
+            } => self.synchronise(participant, &published, received),
             Request::Trickle { tag, fragment } => {
                 self.trickled(participant, tag.as_deref(), &fragment);
             }
@@ -282,11 +295,7 @@ impl Room {
                 transport,
                 channel,
                 payload,
-            } => {
-                if let Some(participant) = self.transports.get(&transport).copied() {
-                    self.tell(participant, Notice::OwnData { channel, payload });
-                }
-            }
+            } => self.own_data(transport, channel, payload),
             Event::LegHeld {
                 transport,
                 leg,

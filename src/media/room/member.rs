@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::link::Link;
+use super::reliable::{Inbox, OwnData};
 use super::track::Track;
 use crate::domain::id::{LegId, ParticipantId, TrackId, TransportId};
 use crate::media::command::MediaKind;
@@ -48,6 +49,12 @@ pub struct Member {
     pub asked: Option<Waiting>,
     /// Quality that was last told.
     pub quality: Option<QualityGrade>,
+    /// Reliable data that it was handed.
+    pub inbox: Inbox,
+    /// Reliable data from it that its session is not done with.
+    pub own_data: OwnData,
+    /// Sequence number of its last reliable message that was taken; 0 before the first.
+    pub last_sequence: u32,
 }
 
 /// The connection that the client offers.
@@ -110,7 +117,7 @@ pub struct Waiting {
 
 impl Member {
     /// A participant that just came in.
-    pub fn new(id: ParticipantId, admission: Admission, now: DateTime<Utc>) -> Self {
+    pub fn new(id: ParticipantId, admission: Admission, now: DateTime<Utc>, inbox: Inbox) -> Self {
         Self {
             id,
             admission,
@@ -130,6 +137,9 @@ impl Member {
             subscriptions: BTreeMap::new(),
             asked: None,
             quality: None,
+            inbox,
+            own_data: OwnData::default(),
+            last_sequence: 0,
         }
     }
 

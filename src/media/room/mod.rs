@@ -12,6 +12,7 @@ mod oneshot;
 mod policy;
 mod presence;
 mod publishing;
+mod reliable;
 mod sections;
 mod speakers;
 mod stay;

@@ -117,6 +117,7 @@ impl Room {
     /// Closes a window for everybody.
     pub(super) fn tick(&mut self) {
         self.timers.arm(Timer::Tick, self.now + TICK);
+        self.recent.forget(self.now);
         let mut present = Vec::new();
         let mut changed = Vec::new();
         for (identity, participant) in &self.identities {

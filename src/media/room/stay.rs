@@ -10,6 +10,7 @@ use super::link::Link;
 use super::machine::Timer;
 use super::member::{Member, SubscriberSide};
 use super::presence::TICK;
+use super::reliable::Inbox;
 use super::{Room, RoomFact};
 use crate::domain::id::{ParticipantId, TrackId, TransportId};
 use crate::media::command::{Command, DataChannel, TransportConfig};
@@ -43,7 +44,8 @@ impl Room {
         let identity = admission.identity.clone();
         let layout = admission.layout;
         self.identities.insert(identity.clone(), participant);
-        let member = Member::new(participant, admission, self.now);
+        let inbox = Inbox::new(self.recent.next());
+        let member = Member::new(participant, admission, self.now, inbox);
         let own = member.view();
         self.members.insert(participant, member);
         let (first, later): (Vec<&Member>, Vec<&Member>) = self
@@ -145,6 +147,10 @@ impl Room {
         if let Some(link) = member.link_mut(transport) {
             link.opened(channel);
         }
+        let receives = member.receiving().map(|link| link.transport) == Some(transport);
+        if channel == DataChannel::Reliable && receives {
+            self.inbox_opened(participant);
+        }
         self.activate_when_ready(participant);
     }
 
@@ -217,17 +223,19 @@ impl Room {
         }
         let missed = std::mem::take(&mut member.missed);
         member.asked = None;
+        let last_sequence = member.last_sequence;
         let own = member.view();
         if let Some(side) = &mut member.publisher {
             side.answer_due = None;
         }
         self.timers.disarm(Timer::Lost(participant));
-        self.tell(participant, Notice::Resumed);
+        self.tell(participant, Notice::Resumed { last_sequence });
         let mut views = missed;
         views.push(Arc::new(own));
         views.extend(self.others(participant).map(|other| Arc::new(other.view())));
         self.tell(participant, Notice::Participants(views));
         self.tell(participant, Notice::RoomChanged(self.view()));
+        self.tell_own_data_again(participant);
         self.restart_subscriber(participant);
         self.unsettled.insert(participant);
     }
@@ -243,10 +251,17 @@ impl Room {
         }
     }
 
-    /// The client resumed and says what it believes to publish.
-    pub(super) fn synchronise(&mut self, participant: ParticipantId, published: &[TrackId]) {
+    /// The client resumed and says what it believes to publish, and what it received.
+    pub(super) fn synchronise(
+        &mut self,
+        participant: ParticipantId,
+        published: &[TrackId],
+        received: Vec<(ParticipantId, u32)>,
+    ) {
         let known = |track: &TrackId| self.tracks.get(track) == Some(&participant);
-        if !published.iter().all(known) {
+        if published.iter().all(known) {
+            self.has_received(participant, received);
+        } else {
             self.leave(participant, LeaveReason::StateMismatch);
         }
     }
@@ -265,6 +280,7 @@ impl Room {
             self.timers.disarm(Timer::Quiet);
             self.quiet.clear();
             self.gone_quietly.clear();
+            self.recent.clear();
             self.fact(RoomFact::Emptied { at: self.now });
         }
     }

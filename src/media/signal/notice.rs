@@ -16,7 +16,11 @@ pub enum Notice {
     /// First of all: who and where you are.
     Joined(Box<Welcome>),
     /// First of all after a resume of the signalling.
-    Resumed,
+    Resumed {
+        /// Sequence number of the client's last reliable message that arrived, or 0; it sends again
+        /// what comes after it.
+        last_sequence: u32,
+    },
     /// Answer to the client's offer.
     Answer {
         /// The offer's number.
@@ -118,8 +122,13 @@ pub enum Notice {
     RoomChanged(RoomView),
     /// Data from the own data channel, for the session to address and send on.
     OwnData {
+        /// Its number, if it is reliable: it is told until [`super::Request::SendData`] or
+        /// [`super::Request::DropData`] names it, to the next session too.
+        own: Option<u64>,
         /// The channel.
         channel: DataChannel,
+        /// Receivers are not told who sent it, because they do not know that the sender is here.
+        is_anonymous: bool,
         /// The message as the client sent it.
         payload: Bytes,
     },

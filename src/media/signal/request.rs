@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::TrackSource;
-use crate::domain::id::TrackId;
+use crate::domain::id::{ParticipantId, TrackId};
 use crate::media::command::{DataChannel, MediaKind};
 
 /// A message from a client.
@@ -69,17 +69,29 @@ pub enum Request {
     },
     /// Sends data to others; `payload` is already in its final form, with the sender overwritten.
     SendData {
+        /// The [`super::Notice::OwnData`] that this is, if it has a number.
+        own: Option<u64>,
         /// Reliable or lossy.
         channel: DataChannel,
         /// Identities that get it; empty means everybody else.
         to: Vec<String>,
+        /// The client's own count of its reliable messages, from 1; one that comes again is
+        /// dropped. 0 where the client does not count.
+        sequence: u32,
         /// The message.
         payload: Bytes,
+    },
+    /// A [`super::Notice::OwnData`] does not go on.
+    DropData {
+        /// Its number.
+        own: u64,
     },
     /// The client resumed its signalling and says what it believes (LiveKit `sync_state`).
     Sync {
         /// Tracks it believes to have published.
         published: Vec<TrackId>,
+        /// Sequence numbers of the last reliable messages that it received, by sender.
+        received: Vec<(ParticipantId, u32)>,
     },
     /// What a client of [`Layout::OneShot`] says of its ICE after its offer: candidates, or new
     /// credentials; answered by [`Notice::Trickled`].

@@ -21,6 +21,8 @@ fn sent_to(bench: &Bench) -> Vec<TransportId> {
 
 fn message(to: &[&str]) -> Request {
     Request::SendData {
+        own: None,
+        sequence: 0,
         channel: DataChannel::Reliable,
         to: to.iter().map(|identity| (*identity).to_owned()).collect(),
         payload: Bytes::from_static(b"hello"),
@@ -75,6 +77,8 @@ fn data_without_the_right_or_beyond_the_bound_is_refused() {
         })
     ));
     let long = Request::SendData {
+        own: None,
+        sequence: 0,
         channel: DataChannel::Lossy,
         to: Vec::new(),
         payload: Bytes::from(vec![0; 256 * 1024 + 1]),

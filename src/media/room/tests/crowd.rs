@@ -170,6 +170,8 @@ fn a_class_that_was_large_stays_apart_and_its_learners_reach_the_staff_alone() {
     bench.request(
         learners[0],
         Request::SendData {
+            own: None,
+            sequence: 0,
             channel: DataChannel::Reliable,
             to: Vec::new(),
             payload: Bytes::from_static(b"may I?"),

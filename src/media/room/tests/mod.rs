@@ -12,5 +12,6 @@ mod demand;
 mod oneshot;
 mod property;
 mod publishing;
+mod reliable;
 mod stay;
 mod subscribing;

@@ -178,7 +178,7 @@ fn a_resume_says_so_first_then_everybody_then_the_room_then_offers_anew() {
         participant: learner,
     });
     let heard = bench.heard(learner);
-    assert!(matches!(heard[0], Notice::Resumed));
+    assert!(matches!(heard[0], Notice::Resumed { last_sequence: 0 }));
     let Notice::Participants(views) = &heard[1] else {
         panic!("{heard:?}")
     };
@@ -214,6 +214,7 @@ fn a_resumed_client_of_one_connection_restarts_ice_by_its_offer() {
         learner,
         Request::Sync {
             published: Vec::new(),
+            received: Vec::new(),
         },
     );
     bench.forget();
@@ -242,6 +243,7 @@ fn a_resume_that_does_not_fit_is_told_to_join_anew() {
         learner,
         Request::Sync {
             published: vec![track],
+            received: Vec::new(),
         },
     );
     assert_eq!(left(&bench, learner), Some(LeaveReason::StateMismatch));
