@@ -10,6 +10,7 @@ pub mod data;
 pub mod entry;
 pub mod inbound;
 mod outbound;
+mod renewal;
 mod rooms;
 mod session;
 pub mod twirp;
@@ -29,6 +30,7 @@ use axum::routing::get;
 use tower_http::cors::{Any, CorsLayer};
 
 use self::entry::{Entry, EntryQuery};
+use self::renewal::Renewal;
 use crate::domain::entropy::Clock;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::hub::rooms::Rooms;
@@ -120,7 +122,7 @@ async fn enter(
     let Ok(upgrade) = upgrade else {
         return (StatusCode::NOT_FOUND, "not a WebSocket request").into_response();
     };
-    let (admission, entry) = match admit(&state, layout, &query, headers).await {
+    let (admission, entry, renewal) = match admit(&state, layout, &query, headers).await {
         Ok(admitted) => admitted,
         Err(refusal) => return answer(&refusal),
     };
@@ -130,7 +132,7 @@ async fn enter(
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
         .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
-        .on_upgrade(move |socket| session::run(socket, state, admission, entry))
+        .on_upgrade(move |socket| session::run(socket, state, admission, entry, renewal))
 }
 
 /// Tells a client whose socket failed why: its browser hides the answer to the socket's request.
@@ -151,7 +153,7 @@ async fn admit(
     layout: Layout,
     query: &EntryQuery,
     headers: &HeaderMap,
-) -> Result<(Admission, Entry), Refusal> {
+) -> Result<(Admission, Entry, Renewal), Refusal> {
     let token = token(query, headers).ok_or_else(no_token)?;
     let entry = match layout {
         // No socket comes with the layout of clients that have none.
@@ -159,7 +161,8 @@ async fn admit(
         Layout::Single => Entry::single(query)?,
     };
     let admission = state.call.admit(token, entry.arrival.clone()).await?;
-    Ok((admission, entry))
+    let renewal = Renewal::new(state.call.credential(token)?);
+    Ok((admission, entry, renewal))
 }
 
 fn token<'a>(query: &'a EntryQuery, headers: &'a HeaderMap) -> Option<&'a str> {

@@ -16,6 +16,7 @@ use super::data::readdress;
 use super::entry::{Entry, Purpose};
 use super::inbound::{self, Inbound};
 use super::outbound::{self, outbound};
+use super::renewal::Renewal;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::hub::rooms::Stay;
 use crate::media::signal::{Admission, LeaveReason, Notice, Request};
@@ -23,8 +24,8 @@ use crate::service::call::IceServer;
 
 /// A client that takes nothing for so long is cut off.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often silence is looked for.
-const SILENCE_CHECK: Duration = Duration::from_secs(5);
+/// How often it is looked whether the client is silent or needs a new token.
+const TIME_CHECK: Duration = Duration::from_secs(5);
 /// Clients ping every 5 s; one that was silent for so long has lost its socket.
 const SILENCE_MAX: TimeDelta = TimeDelta::seconds(30);
 /// Notices that go out in one write.
@@ -33,7 +34,13 @@ const BATCH_MAX: usize = 64;
 const VIEWS_MAX: usize = 16;
 
 /// Carries an admitted client's messages until one side ends it.
-pub async fn run(mut socket: WebSocket, state: LivekitState, admission: Admission, entry: Entry) {
+pub async fn run(
+    mut socket: WebSocket,
+    state: LivekitState,
+    admission: Admission,
+    entry: Entry,
+    renewal: Renewal,
+) {
     let identity = admission.identity.clone();
     // What is awaited only now and then is boxed: a task keeps room for its largest future.
     let stay = match Box::pin(enter(&state, admission, entry.purpose)).await {
@@ -49,6 +56,7 @@ pub async fn run(mut socket: WebSocket, state: LivekitState, admission: Admissio
         socket,
         stay,
         identity,
+        renewal,
         allowance: Allowance::new(now),
         heard_at: now,
         text: false,
@@ -102,6 +110,7 @@ struct Session {
     socket: WebSocket,
     stay: Stay,
     identity: String,
+    renewal: Renewal,
     allowance: Allowance,
     heard_at: DateTime<Utc>,
     /// The client speaks JSON.
@@ -145,12 +154,12 @@ impl Session {
         for message in first {
             Box::pin(self.handle(message)).await?;
         }
-        let mut silence = silence_check();
+        let mut time = time_check();
         loop {
             tokio::select! {
                 notice = self.stay.notice() => Box::pin(self.tell(notice)).await?,
                 frame = self.socket.recv() => Box::pin(self.hear(frame)).await?,
-                _ = silence.tick() => self.check_silence()?,
+                _ = time.tick() => Box::pin(self.check_time()).await?,
             }
         }
     }
@@ -162,6 +171,7 @@ impl Session {
         let mut over = next.is_none();
         while let Some(notice) = next {
             over = matches!(notice, Notice::Left(_));
+            self.renewal.hear(&notice, self.stay.participant());
             if let Notice::OwnData {
                 own,
                 channel,
@@ -187,8 +197,20 @@ impl Session {
                 None
             };
         }
+        if !over {
+            frames.extend(self.renewed_token());
+        }
         write(&mut self.socket, frames).await?;
         if over { Err(End::Said) } else { Ok(()) }
+    }
+
+    /// A new token, if one is due.
+    fn renewed_token(&mut self) -> Option<Message> {
+        let view = self.renewal.take_due(self.state.clock.now())?;
+        let token = self.state.call.renew(self.renewal.credential(), &view);
+        // Who cannot be sent one has the one it came with.
+        let token = token.ok()?;
+        Some(encode(Answer::RefreshToken(token), self.text))
     }
 
     fn ice_servers(&self) -> Vec<IceServer> {
@@ -251,14 +273,19 @@ impl Session {
         Err(End::Leave(LeaveReason::Misbehaved))
     }
 
-    fn check_silence(&self) -> Result<(), End> {
-        let silent = self.state.clock.now() - self.heard_at > SILENCE_MAX;
-        if silent { Err(End::SocketLost) } else { Ok(()) }
+    async fn check_time(&mut self) -> Result<(), End> {
+        if self.state.clock.now() - self.heard_at > SILENCE_MAX {
+            return Err(End::SocketLost);
+        }
+        match self.renewed_token() {
+            Some(token) => write(&mut self.socket, vec![token]).await,
+            None => Ok(()),
+        }
     }
 }
 
-fn silence_check() -> Interval {
-    let mut ticks = interval(SILENCE_CHECK);
+fn time_check() -> Interval {
+    let mut ticks = interval(TIME_CHECK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
 }

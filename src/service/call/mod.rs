@@ -21,7 +21,8 @@ use crate::domain::entropy::Clock;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::media::room::Policy;
 use crate::media::signal::{
-    Admission, ClientDescription, FixedProfile, Layout, ParticipantKind, Permissions, TrackSource,
+    Admission, ClientDescription, FixedProfile, Layout, ParticipantKind, ParticipantView,
+    Permissions, TrackSource,
 };
 
 /// Longest room name, identity and participant name, bytes.
@@ -125,6 +126,23 @@ pub struct Invitation {
     pub valid_for: TimeDelta,
 }
 
+/// What of a token lives on while its bearer is in the room.
+#[derive(Clone)]
+pub struct Credential {
+    /// API key that signed it.
+    pub key: String,
+    /// The room that it opens.
+    pub room: String,
+    /// Its end, seconds since 1970.
+    pub expires_at: i64,
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credential(..)")
+    }
+}
+
 /// Decides who enters which room.
 pub struct Call {
     keys: Keys,
@@ -210,6 +228,33 @@ impl Call {
     /// `call.bad_token` or `call.expired_token`.
     pub fn claims(&self, token: &str) -> Result<Claims, Refusal> {
         self.keys.verify(token, self.clock.now())
+    }
+
+    /// What is needed to renew a token later.
+    ///
+    /// # Errors
+    /// See [`Self::bearer`].
+    pub fn credential(&self, token: &str) -> Result<Credential, Refusal> {
+        let claims = self.keys.verify(token, self.clock.now())?;
+        let room = joinable(&claims)?.room.clone();
+        Ok(Credential {
+            key: claims.iss,
+            room,
+            expires_at: claims.exp,
+        })
+    }
+
+    /// A token in place of the one that a participant came with, as the participant is now. Only
+    /// for somebody who is in the room.
+    ///
+    /// # Errors
+    /// `call.not_minted` when signing fails, or when the token would be too long to come back with.
+    pub fn renew(
+        &self,
+        credential: &Credential,
+        view: &ParticipantView,
+    ) -> Result<String, Refusal> {
+        self.keys.renew(credential, view, self.clock.now())
     }
 
     /// What API keys may do with a room.

@@ -348,3 +348,65 @@ async fn a_minted_token_admits_its_identity_until_it_ends() {
     let late = call_at(NOW + 90).admit(&token, arrival()).await;
     assert_eq!(late.unwrap_err().code, "call.expired_token");
 }
+
+fn as_now(permissions: Permissions) -> ParticipantView {
+    ParticipantView {
+        participant: crate::domain::id::ParticipantId(uuid::Uuid::from_u128(1)),
+        identity: "ann".to_owned(),
+        name: "Ann".to_owned(),
+        metadata: "m".to_owned(),
+        attributes: BTreeMap::from([("k".to_owned(), "v".to_owned())]),
+        state: crate::media::signal::ParticipantState::Active,
+        version: 1,
+        joined_at: DateTime::from_timestamp(NOW, 0).unwrap(),
+        permissions,
+        tracks: Vec::new(),
+        client: ClientDescription::default(),
+        kind: ParticipantKind::Standard,
+        left: None,
+    }
+}
+
+#[tokio::test]
+async fn a_renewed_token_opens_the_same_room_with_the_rights_of_now_and_no_others() {
+    let mut with_office = claims();
+    with_office["video"]["roomAdmin"] = json!(true);
+    with_office["video"]["roomList"] = json!(true);
+    let token = sign(&with_office, b"secret");
+    let call = call_at(NOW);
+    let credential = call.credential(&token).unwrap();
+    let renewed = call.renew(&credential, &as_now(listener())).unwrap();
+    let claims = call.claims(&renewed).unwrap();
+    assert_eq!(
+        (claims.iss.as_str(), claims.sub.as_str()),
+        ("devkey", "ann")
+    );
+    assert_eq!(claims.exp, NOW + 600, "no later than before");
+    let grant = claims.video.unwrap();
+    assert!(!grant.room_admin && !grant.room_list && !grant.room_create);
+    let admission = admit(&renewed).await.unwrap();
+    assert_eq!(admission.room, "plain");
+    assert_eq!(admission.permissions, listener());
+    assert_eq!(admission.metadata, "m");
+    assert_eq!(admission.attributes["k"], "v");
+}
+
+#[test]
+fn a_renewed_token_lasts_ten_minutes_more_when_the_first_one_ends() {
+    let token = sign(&claims(), b"secret");
+    let credential = call_at(NOW).credential(&token).unwrap();
+    let later = call_at(NOW + 590);
+    let renewed = later.renew(&credential, &as_now(listener())).unwrap();
+    assert_eq!(later.claims(&renewed).unwrap().exp, NOW + 590 + 600);
+}
+
+#[test]
+fn a_token_that_would_be_too_long_to_come_back_with_is_not_renewed() {
+    let token = sign(&claims(), b"secret");
+    let call = call_at(NOW);
+    let credential = call.credential(&token).unwrap();
+    let mut view = as_now(listener());
+    view.metadata = "m".repeat(TOKEN_BYTES_MAX);
+    let refused = call.renew(&credential, &view).unwrap_err();
+    assert_eq!(refused.code, "call.not_minted");
+}

@@ -4,19 +4,21 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Invitation, SOURCE_NAMES};
+use super::{Credential, Invitation, SOURCE_NAMES};
 use crate::domain::refusal::{Refusal, RefusalKind};
-use crate::media::signal::TrackSource;
+use crate::media::signal::{ParticipantView, Permissions, TrackSource};
 
 /// Longest token that is looked at, bytes.
 pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
 /// Clocks of those who mint may be off by so much, seconds.
 const CLOCK_SKEW_SECONDS: i64 = 30;
+/// What a renewed token is good for at least: twice the time until the next one is sent.
+const RENEWED_FOR: TimeDelta = TimeDelta::minutes(10);
 /// A token that vouches for a body is for use at once, seconds.
 const VOUCHED_SECONDS: i64 = 300;
 
@@ -150,11 +152,42 @@ impl Keys {
     /// # Errors
     /// `call.not_minted` when signing fails.
     pub fn mint(&self, invitation: &Invitation, now: DateTime<Utc>) -> Result<String, Refusal> {
-        let claims = claims_of(invitation, &self.own, now);
-        let secret = self.secrets.get(&self.own).ok_or_else(not_minted)?;
+        self.sign(&claims_of(invitation, &self.own, now))
+    }
+
+    /// A token in place of the one that somebody came with, by the same key: for the same room and
+    /// identity, with the rights that they have there now and no others.
+    ///
+    /// # Errors
+    /// `call.not_minted` when signing fails, or when it would be longer than [`TOKEN_BYTES_MAX`].
+    pub fn renew(
+        &self,
+        credential: &Credential,
+        view: &ParticipantView,
+        now: DateTime<Utc>,
+    ) -> Result<String, Refusal> {
+        let at_least = now.checked_add_signed(RENEWED_FOR).unwrap_or(now);
+        let token = self.sign(&Claims {
+            iss: credential.key.clone(),
+            sub: view.identity.clone(),
+            nbf: now.timestamp(),
+            exp: credential.expires_at.max(at_least.timestamp()),
+            name: view.name.clone(),
+            metadata: view.metadata.clone(),
+            attributes: view.attributes.clone(),
+            video: Some(grant_of(&credential.room, &view.permissions)),
+        })?;
+        if token.len() <= TOKEN_BYTES_MAX {
+            Ok(token)
+        } else {
+            Err(not_minted())
+        }
+    }
+
+    fn sign(&self, claims: &Claims) -> Result<String, Refusal> {
+        let secret = self.secrets.get(&claims.iss).ok_or_else(not_minted)?;
         let key = EncodingKey::from_secret(secret);
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)
-            .map_err(|_| not_minted())
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &key).map_err(|_| not_minted())
     }
 }
 
@@ -179,10 +212,23 @@ fn signature_alone() -> Validation {
 }
 
 fn claims_of(invitation: &Invitation, key: &str, now: DateTime<Utc>) -> Claims {
-    let permissions = &invitation.permissions;
     let until = now.checked_add_signed(invitation.valid_for).unwrap_or(now);
-    let grant = VideoGrant {
-        room: invitation.room.clone(),
+    Claims {
+        iss: key.to_owned(),
+        sub: invitation.identity.clone(),
+        nbf: now.timestamp(),
+        exp: until.timestamp(),
+        name: invitation.name.clone(),
+        metadata: String::new(),
+        attributes: invitation.attributes.clone(),
+        video: Some(grant_of(&invitation.room, &invitation.permissions)),
+    }
+}
+
+/// A grant of coming in with these rights, and of nothing else.
+fn grant_of(room: &str, permissions: &Permissions) -> VideoGrant {
+    VideoGrant {
+        room: room.to_owned(),
         room_join: true,
         room_admin: false,
         room_create: false,
@@ -198,16 +244,6 @@ fn claims_of(invitation: &Invitation, key: &str, now: DateTime<Utc>) -> Claims {
         can_update_own_metadata: Some(permissions.update_own_metadata),
         hidden: permissions.hidden,
         recorder: permissions.recorder,
-    };
-    Claims {
-        iss: key.to_owned(),
-        sub: invitation.identity.clone(),
-        nbf: now.timestamp(),
-        exp: until.timestamp(),
-        name: invitation.name.clone(),
-        metadata: String::new(),
-        attributes: invitation.attributes.clone(),
-        video: Some(grant),
     }
 }
 
