@@ -221,40 +221,11 @@ impl Room {
             self.tell(participant, refused);
             return;
         }
-        let before = self.shared_pairs(participant);
         if let Some(member) = self.members.get_mut(&participant) {
             let allowed = allowed.into_iter().collect();
             member.sharing = Sharing { all, allowed };
         }
-        let after = self.shared_pairs(participant);
-        for (receiver, track) in before.symmetric_difference(&after).copied() {
-            let allowed = after.contains(&(receiver, track));
-            let notice = Notice::SubscriptionAllowed {
-                participant,
-                track,
-                allowed,
-            };
-            self.tell(receiver, notice);
-            self.reconcile(receiver, track);
-        }
-    }
-
-    /// Who may have which of a publisher's tracks and wishes to.
-    fn shared_pairs(&self, publisher: ParticipantId) -> BTreeSet<(ParticipantId, TrackId)> {
-        let Some(publisher) = self.members.get(&publisher) else {
-            return BTreeSet::new();
-        };
-        let receivers = self.members.values().filter(|receiver| {
-            receiver.id != publisher.id && self.may_see(receiver, &publisher.admission)
-        });
-        let pairs = receivers.flat_map(|receiver| {
-            let tracks = publisher.tracks.keys().copied();
-            let shared = tracks.filter(move |track| {
-                publisher.shares(*track, receiver) && receiver.wishes_for(publisher, *track)
-            });
-            shared.map(move |track| (receiver.id, track))
-        });
-        pairs.collect()
+        self.reconcile_publisher(participant);
     }
 }
 

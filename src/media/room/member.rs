@@ -1,6 +1,6 @@
 //! A participant: its rights, connections, tracks and subscriptions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -41,6 +41,8 @@ pub struct Member {
     pub tracks: BTreeMap<TrackId, Track>,
     /// Who may subscribe to them.
     pub sharing: Sharing,
+    /// Tracks of others that its client knows not to be shared with it; live ones only.
+    pub withheld: BTreeSet<TrackId>,
     /// What the client asked of others' tracks; for live tracks only.
     pub wishes: BTreeMap<TrackId, Wish>,
     /// Tracks of others that it has or waits for.
@@ -133,6 +135,7 @@ impl Member {
                 all: true,
                 allowed: BTreeMap::new(),
             },
+            withheld: BTreeSet::new(),
             wishes: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             asked: None,

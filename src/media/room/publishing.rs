@@ -223,6 +223,7 @@ impl Room {
         }
         for member in self.members.values_mut() {
             member.wishes.remove(&track);
+            member.withheld.remove(&track);
         }
         self.tracks.remove(&track);
         self.demanded.insert(track);

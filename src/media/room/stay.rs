@@ -236,6 +236,8 @@ impl Room {
         self.tell(participant, Notice::Participants(views));
         self.tell(participant, Notice::RoomChanged(self.view()));
         self.tell_own_data_again(participant);
+        // What publishers said meanwhile, its client has not heard.
+        self.reconcile_all(participant);
         self.restart_subscriber(participant);
         self.unsettled.insert(participant);
     }

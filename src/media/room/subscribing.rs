@@ -14,13 +14,13 @@ impl Room {
         receiver.id != publisher.id
             && receiver.admission.permissions.subscribe
             && receiver.wishes_for(publisher, track)
-            && self.may_have(receiver, publisher, track)
+            && publisher.shares(track, receiver)
+            && self.may_have_of(receiver, publisher)
     }
 
-    /// Whether a participant may have a track, its own rights and wishes aside.
-    fn may_have(&self, receiver: &Member, publisher: &Member, track: TrackId) -> bool {
+    /// Whether the room lets a participant have tracks of another.
+    fn may_have_of(&self, receiver: &Member, publisher: &Member) -> bool {
         !publisher.admission.permissions.hidden
-            && publisher.shares(track, receiver)
             && self.may_see(receiver, &publisher.admission)
             && self
                 .policy
@@ -44,11 +44,67 @@ impl Room {
         };
         let kind = known.request.kind;
         let wanted = self.wants(member, publisher, track);
+        let news = self.sharing_news(member, publisher, track);
+        self.tell_sharing(receiver, track, news);
+        let Some(member) = self.members.get(&receiver) else {
+            return;
+        };
         match (wanted, member.subscriptions.contains_key(&track)) {
             (true, false) => self.begin_subscription(receiver, track, kind),
             (false, true) => self.unsubscribe(receiver, track),
             (true, true) | (false, false) => {}
         }
+    }
+
+    /// What a receiver has to hear of a publisher's will: that it may not have a track which it
+    /// wishes for, or that it may now. `None` where nothing changed.
+    fn sharing_news(
+        &self,
+        receiver: &Member,
+        publisher: &Member,
+        track: TrackId,
+    ) -> Option<SharingNews> {
+        let knows = receiver.withheld.contains(&track);
+        let is_plain = publisher.sharing.all && !knows;
+        if is_plain || receiver.id == publisher.id || !receiver.listens() {
+            return None;
+        }
+        if !self.may_see(receiver, &publisher.admission) {
+            return knows.then_some(SharingNews::Forgotten);
+        }
+        let wishes = receiver.wishes_for(publisher, track);
+        let wishes = wishes && receiver.admission.permissions.subscribe;
+        match (publisher.shares(track, receiver), knows) {
+            (true, true) => Some(SharingNews::Allowed(publisher.id)),
+            (false, false) if wishes => Some(SharingNews::Withheld(publisher.id)),
+            (true, false) | (false, _) => None,
+        }
+    }
+
+    fn tell_sharing(&mut self, receiver: ParticipantId, track: TrackId, news: Option<SharingNews>) {
+        let member = self.members.get_mut(&receiver);
+        let Some((member, news)) = member.zip(news) else {
+            return;
+        };
+        let (participant, allowed) = match news {
+            SharingNews::Withheld(publisher) => (publisher, false),
+            SharingNews::Allowed(publisher) => (publisher, true),
+            SharingNews::Forgotten => {
+                member.withheld.remove(&track);
+                return;
+            }
+        };
+        if allowed {
+            member.withheld.remove(&track);
+        } else {
+            member.withheld.insert(track);
+        }
+        let notice = Notice::SubscriptionAllowed {
+            participant,
+            track,
+            allowed,
+        };
+        self.tell(receiver, notice);
     }
 
     /// Reconciles one participant with every negotiated track.
@@ -93,7 +149,7 @@ impl Room {
             let publisher = self.tracks.get(&track).and_then(|id| self.members.get(id));
             let member = self.members.get(&receiver);
             let may = member.zip(publisher).is_some_and(|(member, publisher)| {
-                member.admission.permissions.subscribe && self.may_have(member, publisher, track)
+                member.admission.permissions.subscribe && self.may_have_of(member, publisher)
             });
             if self.tracks.contains_key(&track)
                 && let Some(member) = self.members.get_mut(&receiver)
@@ -356,6 +412,17 @@ impl Room {
             self.command(Command::PauseLeg { leg, paused: muted });
         }
     }
+}
+
+/// See [`Room::sharing_news`].
+#[derive(Clone, Copy, Debug)]
+enum SharingNews {
+    /// The publisher does not share the track with it.
+    Withheld(ParticipantId),
+    /// The publisher shares it after all.
+    Allowed(ParticipantId),
+    /// It does not know the publisher any more.
+    Forgotten,
 }
 
 /// Whether a stream's name can stand in `a=msid` behind the publisher's id (RFC 8830 section 2).

@@ -263,39 +263,97 @@ impl Policy for Staff {
     }
 }
 
+fn share(bench: &mut Bench, publisher: ParticipantId, allowed: Option<&[(&str, TrackId)]>) {
+    let allowed_pairs = allowed.unwrap_or_default().iter();
+    let allowed_pairs = allowed_pairs.map(|(who, track)| ((*who).to_owned(), vec![*track]));
+    let request = Request::SubscriptionPermission {
+        all: allowed.is_none(),
+        allowed: allowed_pairs.collect(),
+    };
+    bench.request(publisher, request);
+}
+
+/// What somebody was told of others sharing a track.
+fn told_of_sharing(bench: &Bench, who: ParticipantId, wanted: TrackId) -> Vec<bool> {
+    let told = bench.heard(who).iter().filter_map(|notice| match notice {
+        Notice::SubscriptionAllowed { track, allowed, .. } if *track == wanted => Some(*allowed),
+        _ => None,
+    });
+    told.collect()
+}
+
 #[test]
-fn a_publisher_says_who_may_subscribe() {
+fn a_publisher_says_who_may_subscribe_and_both_the_allowed_and_the_others_follow_at_once() {
     let mut bench = Bench::new();
     let teacher = bench.join("teacher", Layout::Single);
     let one = bench.join("one", Layout::Single);
     let two = bench.join("two", Layout::Dual);
+    let camera = bench.publish(teacher, camera("cam"));
+    let microphone = bench.publish(teacher, microphone("mic"));
+    let before = bench.now;
+    let has = |bench: &Bench, who, track| bench.legs(who, track).len() == 1;
+    share(
+        &mut bench,
+        teacher,
+        Some(&[("one", camera), (&two.sid(), microphone)]),
+    );
+    assert!(has(&bench, one, camera) && !has(&bench, one, microphone));
+    assert!(!has(&bench, two, camera) && has(&bench, two, microphone));
+    assert_eq!(told_of_sharing(&bench, one, microphone), [false]);
+    assert_eq!(told_of_sharing(&bench, two, camera), [false]);
+    assert!(told_of_sharing(&bench, one, camera).is_empty());
+    share(&mut bench, teacher, None);
+    assert!(has(&bench, one, microphone) && has(&bench, two, camera));
+    assert_eq!(told_of_sharing(&bench, one, microphone), [false, true]);
+    assert_eq!(told_of_sharing(&bench, two, camera), [false, true]);
+    assert_eq!(bench.now, before, "nothing of this waited");
+}
+
+#[test]
+fn a_newcomer_and_who_was_away_hear_what_is_not_shared_with_them() {
+    let mut bench = Bench::new();
+    let teacher = bench.join("teacher", Layout::Single);
+    let away = bench.join("away", Layout::Single);
     let track = bench.publish(teacher, camera("cam"));
-    let allowed = vec![("one".to_owned(), Vec::new())];
-    bench.request(
-        teacher,
-        Request::SubscriptionPermission {
-            all: false,
-            allowed,
-        },
+    bench.give(Input::SignalLost { participant: away });
+    share(&mut bench, teacher, Some(&[]));
+    assert!(bench.legs(away, track).is_empty());
+    let late = bench.join("late", Layout::Dual);
+    assert_eq!(told_of_sharing(&bench, late, track), [false]);
+    assert!(told_of_sharing(&bench, away, track).is_empty());
+    bench.give(Input::Resume { participant: away });
+    assert_eq!(told_of_sharing(&bench, away, track), [false]);
+    let second = bench.publish(teacher, microphone("mic"));
+    assert_eq!(told_of_sharing(&bench, late, second), [false]);
+    bench.give(Input::SignalLost { participant: away });
+    share(&mut bench, teacher, None);
+    bench.give(Input::Resume { participant: away });
+    assert_eq!(told_of_sharing(&bench, away, track), [false, true]);
+    assert_eq!(bench.legs(away, track).len(), 1);
+}
+
+#[test]
+fn a_track_that_is_asked_for_and_not_shared_comes_when_it_is() {
+    let mut bench = Bench::new();
+    let teacher = bench.join("teacher", Layout::Single);
+    let track = bench.publish(teacher, camera("cam"));
+    share(&mut bench, teacher, Some(&[]));
+    let mut picky = admission("picky", Layout::Single);
+    picky.auto_subscribe = false;
+    let picky = bench.join_as(picky);
+    bench.connect(picky);
+    assert!(
+        told_of_sharing(&bench, picky, track).is_empty(),
+        "it does not wish for it"
     );
-    assert_eq!(bench.legs(one, track).len(), 1);
-    assert!(bench.legs(two, track).is_empty());
-    let told = |bench: &Bench, wanted: bool| {
-        bench.heard(two).iter().any(|notice| match notice {
-            Notice::SubscriptionAllowed { allowed, .. } => *allowed == wanted,
-            _ => false,
-        })
-    };
-    assert!(told(&bench, false) && !told(&bench, true));
-    bench.request(
-        teacher,
-        Request::SubscriptionPermission {
-            all: true,
-            allowed: Vec::new(),
-        },
-    );
-    assert!(told(&bench, true));
-    assert_eq!(bench.legs(two, track).len(), 1);
+    let tracks = vec![track];
+    let subscribe = true;
+    bench.request(picky, Request::Subscribe { tracks, subscribe });
+    assert_eq!(told_of_sharing(&bench, picky, track), [false]);
+    let failed = |notice: &Notice| matches!(notice, Notice::SubscriptionFailed { .. });
+    assert!(!bench.heard(picky).iter().any(failed), "it may come yet");
+    share(&mut bench, teacher, Some(&[("picky", track)]));
+    assert_eq!(bench.legs(picky, track).len(), 1);
 }
 
 #[test]
