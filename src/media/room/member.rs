@@ -12,7 +12,7 @@ use crate::domain::id::{LegId, ParticipantId, TrackId, TransportId};
 use crate::media::command::MediaKind;
 use crate::media::negotiation::{Answering, Offering};
 use crate::media::signal::{
-    Admission, Layout, LeaveReason, Notice, ParticipantState, ParticipantView, QualityGrade,
+    Admission, ConnectionQuality, Layout, LeaveReason, Notice, ParticipantState, ParticipantView,
     Setting, TrackSource,
 };
 
@@ -50,7 +50,7 @@ pub struct Member {
     /// Receiving sections were asked for while so many subscriptions waited.
     pub asked: Option<Waiting>,
     /// Quality that was last told.
-    pub quality: Option<QualityGrade>,
+    pub quality: Option<ConnectionQuality>,
     /// Reliable data that it was handed.
     pub inbox: Inbox,
     /// Reliable data from it that its session is not done with.

@@ -1,6 +1,6 @@
 //! What the SFU saw of everybody in windows of 5 s: presence for evidence, quality for clients.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -138,17 +138,42 @@ impl Room {
                 round_trip: window.round_trip,
             });
             let (grade, score) = window.grade();
-            if member.quality.replace(grade) != Some(grade) {
-                changed.push(ConnectionQuality {
-                    participant: *participant,
-                    grade,
-                    score,
-                });
+            let quality = ConnectionQuality {
+                participant: *participant,
+                grade,
+                score,
+            };
+            if member.quality.is_none_or(|old| old.grade != grade) {
+                member.quality = Some(quality);
+                changed.push(quality);
             }
         }
         self.tell_quality(&changed);
         let at = self.now;
         self.fact(RoomFact::Presence { at, present });
+    }
+
+    /// Tells somebody who begins to receive a publisher how its connection is.
+    pub(super) fn tell_quality_of(&mut self, receiver: ParticipantId, publisher: ParticipantId) {
+        let member = self.members.get(&publisher);
+        if let Some(quality) = member.and_then(|member| member.quality) {
+            self.tell(receiver, Notice::Quality(vec![quality]));
+        }
+    }
+
+    /// Tells somebody who was away how its own connection is and those of whom it receives.
+    pub(super) fn tell_quality_of_all(&mut self, receiver: ParticipantId) {
+        let Some(member) = self.members.get(&receiver) else {
+            return;
+        };
+        let tracks = member.subscriptions.keys();
+        let publishers = tracks.filter_map(|track| self.tracks.get(track).copied());
+        let concerned: BTreeSet<ParticipantId> = publishers.chain([receiver]).collect();
+        let members = concerned.iter().filter_map(|id| self.members.get(id));
+        let qualities: Vec<ConnectionQuality> = members.filter_map(|m| m.quality).collect();
+        if !qualities.is_empty() {
+            self.tell(receiver, Notice::Quality(qualities));
+        }
     }
 
     /// Tells the concerned and those who subscribe to them.

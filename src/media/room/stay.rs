@@ -248,6 +248,7 @@ impl Room {
         if let Some(side) = member.and_then(|member| member.subscriber.as_mut()) {
             side.sections.restart(&*entropy);
             let local = side.sections.local();
+        self.tell_quality_of_all(participant);
             let (transport, local) = (local.transport(), local.ice().clone());
             self.command(Command::RestartIce { transport, local });
         }

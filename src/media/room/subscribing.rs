@@ -290,18 +290,32 @@ impl Room {
             priority: priority_of(known, wish),
             paused: known.muted || wish.setting.disabled,
         };
+        let is_first = !self.receives_of(member, publisher);
+        let is_hidden = member.admission.permissions.hidden;
         self.command(Command::AddLeg(config));
         self.demanded.insert(track);
+        if is_first {
+            self.tell_quality_of(receiver, publisher);
+        }
         if let Some(member) = self.members.get_mut(&receiver)
             && let Some(subscription) = member.subscriptions.get_mut(&track)
         {
             subscription.leg = Some(leg);
         }
-        if let Some(known) = self.track_mut(publisher, track)
+        if !is_hidden
+            && let Some(known) = self.track_mut(publisher, track)
             && !std::mem::replace(&mut known.subscription_told, true)
         {
             self.tell(publisher, Notice::TrackSubscribed { track });
         }
+    }
+
+    /// Whether a participant receives any track of a publisher.
+    fn receives_of(&self, receiver: &Member, publisher: ParticipantId) -> bool {
+        let mut subscriptions = receiver.subscriptions.iter();
+        subscriptions.any(|(track, subscription)| {
+            subscription.leg.is_some() && self.tracks.get(track) == Some(&publisher)
+        })
     }
 
     /// Whether a receiver's codecs can carry a track.

@@ -308,16 +308,6 @@ fn silence_is_not_loss_and_a_silent_transport_is_lost() {
     let learner = bench.join("learner", Layout::Single);
     bench.publish(teacher, microphone("mic"));
     let transport = bench.transports_of(teacher)[0];
-    let grades = |bench: &Bench, of: ParticipantId| -> Vec<QualityGrade> {
-        let heard = bench.heard(learner).iter().flat_map(|notice| match notice {
-            Notice::Quality(qualities) => qualities.clone(),
-            _ => Vec::new(),
-        });
-        heard
-            .filter(|quality| quality.participant == of)
-            .map(|quality| quality.grade)
-            .collect()
-    };
     for _ in 0..4 {
         bench.media(Event::Report(TransportReport {
             transport,
@@ -325,7 +315,7 @@ fn silence_is_not_loss_and_a_silent_transport_is_lost() {
         }));
         bench.pass(TimeDelta::seconds(5));
     }
-    assert_eq!(grades(&bench, teacher), [QualityGrade::Excellent]);
+    assert_eq!(grades(&bench, learner, teacher), [QualityGrade::Excellent]);
     let lossy = TransportReport {
         transport,
         packets_in: 80,
@@ -341,7 +331,49 @@ fn silence_is_not_loss_and_a_silent_transport_is_lost() {
         QualityGrade::Poor,
         QualityGrade::Lost,
     ];
-    assert_eq!(grades(&bench, teacher), wanted);
+    assert_eq!(grades(&bench, learner, teacher), wanted);
+}
+
+/// What somebody was told of another's connection.
+fn grades(bench: &Bench, who: ParticipantId, of: ParticipantId) -> Vec<QualityGrade> {
+    let heard = bench.heard(who).iter().flat_map(|notice| match notice {
+        Notice::Quality(qualities) => qualities.clone(),
+        _ => Vec::new(),
+    });
+    let concerned = heard.filter(|quality| quality.participant == of);
+    concerned.map(|quality| quality.grade).collect()
+}
+
+#[test]
+fn who_comes_later_or_was_away_hears_how_the_connections_of_the_others_are() {
+    let mut bench = Bench::new();
+    let teacher = bench.join("teacher", Layout::Single);
+    let away = bench.join("away", Layout::Single);
+    bench.publish(teacher, microphone("mic"));
+    bench.publish(teacher, camera("cam"));
+    let transport = bench.transports_of(teacher)[0];
+    let lossy = TransportReport {
+        transport,
+        packets_in: 80,
+        packets_in_lost: 20,
+        ..TransportReport::default()
+    };
+    bench.media(Event::Report(lossy));
+    bench.pass(TimeDelta::seconds(5));
+    let late = bench.join("late", Layout::Dual);
+    assert_eq!(grades(&bench, late, teacher), [QualityGrade::Poor], "once");
+    bench.give(Input::SignalLost { participant: away });
+    bench.forget();
+    bench.media(Event::Report(lossy));
+    bench.pass(TimeDelta::seconds(5));
+    assert!(grades(&bench, away, teacher).is_empty());
+    bench.give(Input::Resume { participant: away });
+    assert_eq!(grades(&bench, away, teacher), [QualityGrade::Excellent]);
+    assert_eq!(grades(&bench, away, away), [QualityGrade::Excellent]);
+    assert!(
+        grades(&bench, away, late).is_empty(),
+        "it receives nothing of it"
+    );
 }
 
 #[test]
