@@ -18,6 +18,7 @@ pub fn room(view: &RoomView) -> proto::Room {
         metadata: view.metadata.clone(),
         num_participants: view.participants,
         num_publishers: view.publishers,
+        active_recording: view.is_recorded,
         ..Default::default()
     }
 }
@@ -96,6 +97,10 @@ fn participant_kind(kind: ParticipantKind) -> proto::participant_info::Kind {
         ParticipantKind::Standard => proto::participant_info::Kind::Standard,
         ParticipantKind::Ingress => proto::participant_info::Kind::Ingress,
         ParticipantKind::Egress => proto::participant_info::Kind::Egress,
+        ParticipantKind::Sip => proto::participant_info::Kind::Sip,
+        ParticipantKind::Agent => proto::participant_info::Kind::Agent,
+        ParticipantKind::Connector => proto::participant_info::Kind::Connector,
+        ParticipantKind::Bridge => proto::participant_info::Kind::Bridge,
     }
 }
 

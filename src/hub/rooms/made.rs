@@ -287,6 +287,7 @@ impl Registry {
             created_at: now,
             participants: 0,
             publishers: 0,
+            is_recorded: false,
         };
         let until = now + plan.empty_timeout;
         let resting = Some(Rested {

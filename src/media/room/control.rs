@@ -49,6 +49,8 @@ impl Room {
         if let Some(member) = self.members.get_mut(&participant) {
             change(&mut member.admission);
         }
+        let news = self.note_recorder(participant);
+        self.tell_recorded(news);
         self.mark_changed(participant);
         let lost: Vec<ParticipantId> = seen_by
             .difference(&self.observers_of(participant))
@@ -74,7 +76,7 @@ impl Room {
         self.reconcile_publisher(participant);
     }
 
-    fn observers_of(&self, subject: ParticipantId) -> BTreeSet<ParticipantId> {
+    pub(super) fn observers_of(&self, subject: ParticipantId) -> BTreeSet<ParticipantId> {
         let Some(subject) = self.members.get(&subject) else {
             return BTreeSet::new();
         };
@@ -143,10 +145,33 @@ impl Room {
         let bound = self.config.limits.metadata_bytes_max;
         let end = metadata.floor_char_boundary(bound.min(metadata.len()));
         self.metadata = metadata.get(..end).unwrap_or_default().to_owned();
+        self.tell_room_changed();
+    }
+
+    fn tell_room_changed(&mut self) {
         let view = self.view();
         let all: Vec<ParticipantId> = self.members.keys().copied().collect();
         for participant in all {
             self.tell(participant, Notice::RoomChanged(view.clone()));
+        }
+    }
+
+    /// Notes whether a participant records; true when with that a recording began or ended.
+    pub(super) fn note_recorder(&mut self, participant: ParticipantId) -> bool {
+        let was_recorded = !self.recorders.is_empty();
+        let member = self.members.get(&participant);
+        if member.is_some_and(|member| member.admission.permissions.recorder) {
+            self.recorders.insert(participant);
+        } else {
+            self.recorders.remove(&participant);
+        }
+        self.recorders.is_empty() == was_recorded
+    }
+
+    /// Everybody is told when a recording begins or ends, also by somebody hidden.
+    pub(super) fn tell_recorded(&mut self, news: bool) {
+        if news {
+            self.tell_room_changed();
         }
     }
 

@@ -34,6 +34,7 @@ pub struct Room {
     pub(super) tracks: BTreeMap<TrackId, ParticipantId>,
     /// Participants with a negotiated track: what a newcomer has to look at.
     pub(super) publishers: BTreeSet<ParticipantId>,
+    pub(super) recorders: BTreeSet<ParticipantId>,
     pub(super) speaking: BTreeMap<SourceId, Speaking>,
     pub(super) timers: Timers<Timer>,
     /// Whose view changed within this input.
@@ -86,6 +87,7 @@ impl Room {
             sources: BTreeMap::new(),
             tracks: BTreeMap::new(),
             publishers: BTreeSet::new(),
+            recorders: BTreeSet::new(),
             speaking: BTreeMap::new(),
             timers: Timers::new(),
             changed: BTreeSet::new(),
@@ -136,7 +138,7 @@ impl Room {
         let shown = self
             .members
             .values()
-            .filter(|m| !m.admission.permissions.hidden)
+            .filter(|m| !m.admission.permissions.hidden && !m.admission.is_servant())
             .count();
         RoomView {
             room: self.config.id,
@@ -145,6 +147,7 @@ impl Room {
             created_at: self.config.created_at,
             participants: u32::try_from(shown).unwrap_or(u32::MAX),
             publishers: u32::try_from(self.publishers.len()).unwrap_or(u32::MAX),
+            is_recorded: !self.recorders.is_empty(),
         }
     }
 

@@ -34,7 +34,7 @@ impl Room {
         if let Some(old) = self.identified(&admission.identity) {
             self.leave_for(old, LeaveReason::DuplicateIdentity);
         }
-        if self.members.len() >= self.participants_max {
+        if self.is_full_for(&admission) {
             self.tell_outsider(participant, Notice::Left(LeaveReason::Removed));
             return;
         }
@@ -48,6 +48,7 @@ impl Room {
         let member = Member::new(participant, admission, self.now, inbox);
         let own = member.view();
         self.members.insert(participant, member);
+        let news = self.note_recorder(participant);
         let (first, later): (Vec<&Member>, Vec<&Member>) = self
             .others(participant)
             .partition(|other| self.is_in_welcome(other));
@@ -62,6 +63,7 @@ impl Room {
             layout,
         };
         self.tell(participant, Notice::Joined(Box::new(welcome)));
+        self.tell_recorded(news);
         if !later.is_empty() {
             self.tell(participant, Notice::Participants(later));
         }
@@ -79,6 +81,14 @@ impl Room {
         }
         self.reconcile_all(participant);
         self.unsettled.insert(participant);
+    }
+
+    /// Those who serve others find a place in a full room, within the bound of all rooms.
+    fn is_full_for(&self, admission: &Admission) -> bool {
+        let members = self.members.values();
+        let counted = members.filter(|member| !member.admission.is_servant());
+        self.members.len() >= self.config.limits.participants_max
+            || (!admission.is_servant() && counted.count() >= self.participants_max)
     }
 
     /// Fresh local side of a transport.
@@ -238,6 +248,7 @@ impl Room {
         self.tell_own_data_again(participant);
         // What publishers said meanwhile, its client has not heard.
         self.reconcile_all(participant);
+        self.tell_quality_of_all(participant);
         self.restart_subscriber(participant);
         self.unsettled.insert(participant);
     }
@@ -248,7 +259,6 @@ impl Room {
         if let Some(side) = member.and_then(|member| member.subscriber.as_mut()) {
             side.sections.restart(&*entropy);
             let local = side.sections.local();
-        self.tell_quality_of_all(participant);
             let (transport, local) = (local.transport(), local.ice().clone());
             self.command(Command::RestartIce { transport, local });
         }
@@ -309,6 +319,8 @@ impl Room {
                 });
             }
         }
+        let news = self.note_recorder(participant);
+        self.tell_recorded(news);
         for timer in [Timer::Connect, Timer::Lost, Timer::Activate] {
             self.timers.disarm(timer(participant));
         }

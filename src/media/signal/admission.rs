@@ -26,8 +26,16 @@ pub enum ParticipantKind {
     Standard,
     /// A device that publishes and does not watch (WHIP).
     Ingress,
-    /// A player that watches and does not publish (WHEP).
+    /// A player that watches and does not publish (WHEP), or a recorder.
     Egress,
+    /// A telephone.
+    Sip,
+    /// A program that takes part.
+    Agent,
+    /// A way in from another service.
+    Connector,
+    /// A way to another room.
+    Bridge,
 }
 
 /// One of a client's connections. Only in [`Layout::Dual`] there is more than `Publisher`.
@@ -68,6 +76,13 @@ pub struct Admission {
     pub watches: Option<String>,
     /// What the client says of itself.
     pub client: ClientDescription,
+}
+
+impl Admission {
+    /// It serves others and is not counted among them: a recorder or a program.
+    pub fn is_servant(&self) -> bool {
+        self.permissions.recorder || self.kind == ParticipantKind::Agent
+    }
 }
 
 /// What of a participant's profile only the domain changes, whatever its permissions say.

@@ -19,10 +19,13 @@ pub struct RoomView {
     pub metadata: String,
     /// When it opened.
     pub created_at: DateTime<Utc>,
-    /// Participants that are shown.
+    /// Participants that are shown, without those who serve them
+    /// ([`super::Admission::is_servant`]).
     pub participants: u32,
     /// Participants that publish.
     pub publishers: u32,
+    /// Somebody here records, perhaps hidden.
+    pub is_recorded: bool,
 }
 
 /// Where a participant is in its stay.

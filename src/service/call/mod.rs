@@ -349,6 +349,10 @@ fn by_rules(
 }
 
 fn by_grant(claims: &Claims, grant: &VideoGrant, arrival: &Arrival) -> Admission {
+    let kind = kind_of(&claims.kind);
+    let mut permissions = granted(grant);
+    // LiveKit's recorders come with this kind, some without the grant.
+    permissions.recorder |= kind == ParticipantKind::Egress;
     Admission {
         room: grant.room.clone(),
         identity: claims.sub.clone(),
@@ -357,9 +361,14 @@ fn by_grant(claims: &Claims, grant: &VideoGrant, arrival: &Arrival) -> Admission
         attributes: claims.attributes.clone(),
         fixed: FixedProfile::default(),
         policy: None,
-        permissions: granted(grant),
+        permissions,
         layout: arrival.layout,
-        kind: arrival.kind,
+        // Who comes by WHIP or WHEP is a device, whatever its token says.
+        kind: if arrival.kind == ParticipantKind::Standard {
+            kind
+        } else {
+            arrival.kind
+        },
         auto_subscribe: arrival.auto_subscribe,
         watches: arrival.watches.clone(),
         client: arrival.client.clone(),
@@ -393,6 +402,27 @@ fn source(name: &str) -> Option<TrackSource> {
         .iter()
         .find(|(_, known)| *known == lower)
         .map(|(source, _)| *source)
+}
+
+/// Names of kinds in tokens; a person has none.
+const KIND_NAMES: [(ParticipantKind, &str); 6] = [
+    (ParticipantKind::Ingress, "ingress"),
+    (ParticipantKind::Egress, "egress"),
+    (ParticipantKind::Sip, "sip"),
+    (ParticipantKind::Agent, "agent"),
+    (ParticipantKind::Connector, "connector"),
+    (ParticipantKind::Bridge, "bridge"),
+];
+
+fn kind_of(name: &str) -> ParticipantKind {
+    let mut names = KIND_NAMES.iter();
+    let known = names.find(|(_, known)| known.eq_ignore_ascii_case(name));
+    known.map(|(kind, _)| *kind).unwrap_or_default()
+}
+
+fn kind_name(kind: ParticipantKind) -> &'static str {
+    let known = KIND_NAMES.iter().find(|(known, _)| *known == kind);
+    known.map(|(_, name)| *name).unwrap_or_default()
 }
 
 /// Names of sources in grants.

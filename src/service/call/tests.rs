@@ -410,3 +410,48 @@ fn a_token_that_would_be_too_long_to_come_back_with_is_not_renewed() {
     let refused = call.renew(&credential, &view).unwrap_err();
     assert_eq!(refused.code, "call.not_minted");
 }
+
+#[tokio::test]
+async fn a_token_says_as_what_its_bearer_comes_and_so_does_the_renewed_one() {
+    let kinds = [
+        ("agent", ParticipantKind::Agent),
+        ("SIP", ParticipantKind::Sip),
+        ("egress", ParticipantKind::Egress),
+        ("standard", ParticipantKind::Standard),
+        ("something newer", ParticipantKind::Standard),
+    ];
+    let call = call_at(NOW);
+    for (name, kind) in kinds {
+        let mut claims = claims();
+        claims["kind"] = json!(name);
+        let token = sign(&claims, b"secret");
+        let admission = admit(&token).await.unwrap();
+        assert_eq!(admission.kind, kind, "{name}");
+        let records = kind == ParticipantKind::Egress;
+        assert_eq!(admission.permissions.recorder, records, "{name}");
+        let view = ParticipantView {
+            kind,
+            ..as_now(listener())
+        };
+        let credential = call.credential(&token).unwrap();
+        let renewed = call.renew(&credential, &view).unwrap();
+        assert_eq!(admit(&renewed).await.unwrap().kind, kind, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_device_and_a_lesson_take_no_kind_from_a_token() {
+    let mut claims = claims();
+    claims["kind"] = json!("egress");
+    let device = Arrival {
+        kind: ParticipantKind::Ingress,
+        ..arrival()
+    };
+    let token = sign(&claims, b"secret");
+    let admitted = call_at(NOW).admit(&token, device).await.unwrap();
+    assert_eq!(admitted.kind, ParticipantKind::Ingress);
+    claims["video"]["room"] = json!("lesson-1");
+    let admitted = admit(&sign(&claims, b"secret")).await.unwrap();
+    assert_eq!(admitted.kind, ParticipantKind::Standard);
+    assert!(!admitted.permissions.recorder);
+}

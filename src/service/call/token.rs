@@ -9,7 +9,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{Credential, Invitation, SOURCE_NAMES};
+use super::{Credential, Invitation, SOURCE_NAMES, kind_name};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::media::signal::{ParticipantView, Permissions, TrackSource};
 
@@ -40,6 +40,9 @@ pub struct Claims {
     pub metadata: String,
     /// Keys and values of the application.
     pub attributes: BTreeMap<String, String>,
+    /// As what its bearer comes, such as `agent`; empty and unknown words mean a person.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub kind: String,
     /// What it grants.
     pub video: Option<VideoGrant>,
 }
@@ -175,6 +178,7 @@ impl Keys {
             name: view.name.clone(),
             metadata: view.metadata.clone(),
             attributes: view.attributes.clone(),
+            kind: kind_name(view.kind).to_owned(),
             video: Some(grant_of(&credential.room, &view.permissions)),
         })?;
         if token.len() <= TOKEN_BYTES_MAX {
@@ -221,6 +225,7 @@ fn claims_of(invitation: &Invitation, key: &str, now: DateTime<Utc>) -> Claims {
         name: invitation.name.clone(),
         metadata: String::new(),
         attributes: invitation.attributes.clone(),
+        kind: String::new(),
         video: Some(grant_of(&invitation.room, &invitation.permissions)),
     }
 }

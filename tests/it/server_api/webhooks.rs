@@ -148,6 +148,7 @@ fn room(name: &str) -> RoomView {
         created_at: chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap(),
         participants: 0,
         publishers: 0,
+        is_recorded: false,
     }
 }
 

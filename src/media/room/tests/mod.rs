@@ -13,5 +13,6 @@ mod oneshot;
 mod property;
 mod publishing;
 mod reliable;
+mod servants;
 mod stay;
 mod subscribing;
