@@ -15,5 +15,5 @@ pub use self::admission::{
 pub use self::notice::{
     ConnectionQuality, LeaveReason, Notice, QualityGrade, RequestRefusal, Speaker, Welcome,
 };
-pub use self::request::{AddTrack, Layer, Request, Setting};
+pub use self::request::{AddTrack, Layer, Request, Scenario, Setting};
 pub use self::view::{ParticipantState, ParticipantView, RoomView, TrackView};

@@ -28,6 +28,7 @@ const DEMO_KEY: (&str, &str) = ("devkey", "secret");
 /// Everything that carries media, running.
 pub struct Plane {
     media: MediaHandle,
+    is_demo: bool,
     /// The rooms.
     pub rooms: Rooms,
     /// Who may enter them.
@@ -73,6 +74,7 @@ impl Plane {
         }
         let plane = Self {
             media,
+            is_demo: config.demo,
             rooms,
             call: Arc::new(call),
         };
@@ -85,6 +87,7 @@ impl Plane {
             call: Arc::clone(&self.call),
             rooms: self.rooms.clone(),
             clock: Arc::clone(&context.clock),
+            simulates: self.is_demo,
         });
         let admin = RoomAdmin::new(
             Arc::clone(&self.call),

@@ -6,7 +6,7 @@ use proto::signal_request::Message;
 
 use crate::domain::id::{ParticipantId, TrackId};
 use crate::media::command::MediaKind;
-use crate::media::signal::{AddTrack, Layer, Request, Setting, TrackSource};
+use crate::media::signal::{AddTrack, Layer, Request, Scenario, Setting, TrackSource};
 
 /// Longest session description taken, bytes.
 pub const SDP_BYTES_MAX: usize = 256 * 1024;
@@ -33,10 +33,28 @@ pub enum Inbound {
     },
     /// A request for a track of a kind that is not carried.
     Unsupported(Box<proto::AddTrackRequest>),
+    /// A mishap to be played to the client.
+    Simulate(Simulation),
     /// Known and without effect, or from a newer protocol.
     Ignored,
     /// Breaks a bound.
     Malformed,
+}
+
+/// A mishap, and who plays it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Simulation {
+    /// The room.
+    Room(Scenario),
+    /// The session: the socket is lost.
+    LostSocket,
+    /// The session: the server says good-bye, for good or for a new join.
+    Farewell {
+        /// For a new join.
+        rejoins: bool,
+    },
+    /// Nobody: there is nothing here that could do so.
+    NotDone,
 }
 
 /// Reads a binary frame.
@@ -71,6 +89,7 @@ pub fn inbound(message: proto::SignalRequest) -> Inbound {
         Message::UpdateMetadata(update) => Inbound::Request(update_metadata(update)),
         Message::SyncState(state) => Inbound::Request(sync(&state)),
         Message::Leave(_) => Inbound::Request(Request::Leave),
+        Message::Simulate(wish) => Inbound::Simulate(simulation(wish)),
         Message::Ping(_) => Inbound::Ping,
         Message::PingReq(ping) => Inbound::PingRequest {
             timestamp: ping.timestamp,
@@ -79,7 +98,6 @@ pub fn inbound(message: proto::SignalRequest) -> Inbound {
         // clients tell it nothing. The rest has no effect here.
         Message::Trickle(_)
         | Message::UpdateLayers(_)
-        | Message::Simulate(_)
         | Message::UpdateAudioTrack(_)
         | Message::UpdateVideoTrack(_)
         | Message::PublishDataTrackRequest(_)
@@ -269,6 +287,30 @@ fn subscription_permission(permission: proto::SubscriptionPermission) -> Request
     }
 }
 
+fn simulation(wish: proto::SimulateScenario) -> Simulation {
+    use proto::simulate_scenario::Scenario as Wish;
+    match wish.scenario {
+        Some(Wish::SpeakerUpdate(seconds)) => {
+            let seconds = u32::try_from(seconds).unwrap_or(0);
+            Simulation::Room(Scenario::Speech { seconds })
+        }
+        Some(Wish::NodeFailure(_)) => Simulation::Room(Scenario::Vanish),
+        // There is no other node to go to: the client comes back to this one.
+        Some(Wish::Migration(_)) => Simulation::LostSocket,
+        Some(Wish::ServerLeave(_)) => Simulation::Farewell { rejoins: false },
+        Some(Wish::LeaveRequestFullReconnect(_)) => Simulation::Farewell { rejoins: true },
+        Some(Wish::DisconnectSignalOnResume(_)) => {
+            Simulation::Room(Scenario::CutOnResume { silently: false })
+        }
+        Some(Wish::DisconnectSignalOnResumeNoMessages(_)) => {
+            Simulation::Room(Scenario::CutOnResume { silently: true })
+        }
+        Some(Wish::SwitchCandidateProtocol(_) | Wish::SubscriberBandwidth(_)) | None => {
+            Simulation::NotDone
+        }
+    }
+}
+
 fn update_metadata(update: proto::UpdateParticipantMetadata) -> Request {
     Request::UpdateMetadata {
         request_id: update.request_id,
@@ -406,6 +448,45 @@ mod tests {
         };
         assert!(subscribe);
         assert_eq!(tracks, [track(), track()]);
+    }
+
+    #[test]
+    fn mishaps_are_played_by_the_room_or_the_session_or_by_nobody() {
+        use proto::simulate_scenario::Scenario as Wish;
+        let speech = Scenario::Speech { seconds: 0 };
+        let silent_cut = Scenario::CutOnResume { silently: true };
+        let wishes = [
+            (Wish::SpeakerUpdate(-1), Simulation::Room(speech)),
+            (Wish::NodeFailure(true), Simulation::Room(Scenario::Vanish)),
+            (Wish::Migration(true), Simulation::LostSocket),
+            (
+                Wish::DisconnectSignalOnResumeNoMessages(true),
+                Simulation::Room(silent_cut),
+            ),
+            (Wish::SubscriberBandwidth(1), Simulation::NotDone),
+        ];
+        for (wish, expected) in wishes {
+            let scenario = Some(wish);
+            let read = request(Message::Simulate(proto::SimulateScenario { scenario }));
+            assert!(matches!(read, Inbound::Simulate(found) if found == expected));
+        }
+    }
+
+    #[test]
+    fn a_resumed_client_says_what_it_published_and_received() {
+        let sender = ParticipantId(uuid::Uuid::from_u128(3));
+        let state = |publisher_sid: String, last_seq| proto::DataChannelReceiveState {
+            publisher_sid,
+            last_seq,
+        };
+        let translated = sync(&proto::SyncState {
+            datachannel_receive_states: vec![state(sender.sid(), 9), state("x".to_owned(), 1)],
+            ..Default::default()
+        });
+        let Request::Sync { received, .. } = translated else {
+            panic!("a state was due, not {translated:?}");
+        };
+        assert_eq!(received, [(sender, 9)]);
     }
 
     #[test]

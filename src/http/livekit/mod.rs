@@ -58,6 +58,8 @@ pub struct LivekitState {
     pub rooms: Rooms,
     /// The server's time.
     pub clock: Arc<dyn Clock>,
+    /// Clients may have mishaps played to them.
+    pub simulates: bool,
 }
 
 /// The routes of signalling.

@@ -84,8 +84,11 @@ pub fn outbound(notice: Notice, ice_servers: impl FnOnce() -> Vec<IceServer>) ->
         Notice::RoomChanged(room) => Message::RoomUpdate(proto::RoomUpdate {
             room: Some(view::room(&room)),
         }),
-        // The one is for the session itself, the others are for clients without signalling.
-        Notice::OwnData { .. } | Notice::SessionAnswer { .. } | Notice::Trickled(_) => return None,
+        // The first two are for the session itself, the others for clients without signalling.
+        Notice::OwnData { .. }
+        | Notice::Cut
+        | Notice::SessionAnswer { .. }
+        | Notice::Trickled(_) => return None,
         Notice::RequestDone { request_id } => done(request_id),
         Notice::RequestRefused {
             request_id,
@@ -112,6 +115,22 @@ pub fn leave(reason: LeaveReason) -> proto::LeaveRequest {
     proto::LeaveRequest {
         can_reconnect: action == Action::Reconnect,
         reason: view::disconnect_reason(reason).into(),
+        action: action.into(),
+        regions: None,
+    }
+}
+
+/// A farewell that a client asked for.
+pub fn simulated_leave(rejoins: bool) -> proto::LeaveRequest {
+    use proto::leave_request::Action;
+    let action = if rejoins {
+        Action::Reconnect
+    } else {
+        Action::Disconnect
+    };
+    proto::LeaveRequest {
+        can_reconnect: rejoins,
+        reason: proto::DisconnectReason::ServerShutdown.into(),
         action: action.into(),
         regions: None,
     }

@@ -14,7 +14,7 @@ use super::LivekitState;
 use super::allowance::Allowance;
 use super::data::readdress;
 use super::entry::{Entry, Purpose};
-use super::inbound::{self, Inbound};
+use super::inbound::{self, Inbound, Simulation};
 use super::outbound::{self, outbound};
 use super::renewal::Renewal;
 use crate::domain::refusal::{Refusal, RefusalKind};
@@ -60,6 +60,7 @@ pub async fn run(
         allowance: Allowance::new(now),
         heard_at: now,
         text: false,
+        has_warned: false,
         state,
     };
     session.run(entry.first).await;
@@ -115,6 +116,8 @@ struct Session {
     heard_at: DateTime<Utc>,
     /// The client speaks JSON.
     text: bool,
+    /// The log says that it asks for what is not played.
+    has_warned: bool,
     state: LivekitState,
 }
 
@@ -123,7 +126,7 @@ enum End {
     /// The farewell is said; the socket is closed in good order.
     Said,
     /// The farewell still has to be said.
-    Leave(LeaveReason),
+    Leave(Box<proto::LeaveRequest>),
     /// Nobody is there to hear one.
     SocketLost,
 }
@@ -136,8 +139,8 @@ impl Session {
         };
         match end {
             End::Said => {}
-            End::Leave(reason) => {
-                let farewell = encode(Answer::Leave(outbound::leave(reason)), self.text);
+            End::Leave(farewell) => {
+                let farewell = encode(Answer::Leave(*farewell), self.text);
                 let _ = write(&mut self.socket, vec![farewell]).await;
                 // Whoever is sent away is gone, and does not linger until its media ends.
                 let _ = self.stay.request(Request::Leave).await;
@@ -168,9 +171,10 @@ impl Session {
     async fn tell(&mut self, notice: Option<Notice>) -> Result<(), End> {
         let mut frames = Vec::new();
         let mut next = notice;
-        let mut over = next.is_none();
+        let (mut over, mut cut) = (next.is_none(), false);
         while let Some(notice) = next {
             over = matches!(notice, Notice::Left(_));
+            cut = matches!(notice, Notice::Cut);
             self.renewal.hear(&notice, self.stay.participant());
             if let Notice::OwnData {
                 own,
@@ -190,7 +194,7 @@ impl Session {
             } else if let Some(answer) = outbound(notice, || self.ice_servers()) {
                 frames.push(encode(answer, self.text));
             }
-            let more = !over && frames.len() < BATCH_MAX;
+            let more = !over && !cut && frames.len() < BATCH_MAX;
             next = if more {
                 self.stay.waiting_notice()
             } else {
@@ -201,7 +205,11 @@ impl Session {
             frames.extend(self.renewed_token());
         }
         write(&mut self.socket, frames).await?;
-        if over { Err(End::Said) } else { Ok(()) }
+        match (over, cut) {
+            (true, _) => Err(End::Said),
+            (false, true) => Err(End::SocketLost),
+            (false, false) => Ok(()),
+        }
     }
 
     /// A new token, if one is due.
@@ -223,7 +231,7 @@ impl Session {
         let message = match frame {
             Some(Ok(message)) => message,
             Some(Err(error)) if too_long(&error) => {
-                return Err(End::Leave(LeaveReason::Misbehaved));
+                return Err(misbehaved());
             }
             Some(Err(_)) | None => return Err(End::SocketLost),
         };
@@ -253,11 +261,33 @@ impl Session {
                 outbound::pong_response(timestamp, now.timestamp_millis())
             }
             Inbound::Unsupported(add) => outbound::unsupported(*add),
+            Inbound::Simulate(simulation) => return self.simulate(simulation).await,
             Inbound::Ignored => return Ok(()),
             Inbound::Malformed if self.allowance.take_malformed(now) => return Ok(()),
-            Inbound::Malformed => return Err(End::Leave(LeaveReason::Misbehaved)),
+            Inbound::Malformed => return Err(misbehaved()),
         };
         write(&mut self.socket, vec![encode(answer, self.text)]).await
+    }
+
+    /// Plays a mishap to the client, on a server that does.
+    async fn simulate(&mut self, simulation: Simulation) -> Result<(), End> {
+        match simulation {
+            _ if !self.state.simulates => self.warn_of_simulation("only demo mode plays mishaps"),
+            Simulation::Room(scenario) => return self.ask(Request::Simulate(scenario)).await,
+            Simulation::LostSocket => return Err(End::SocketLost),
+            Simulation::Farewell { rejoins } => {
+                return Err(End::Leave(Box::new(outbound::simulated_leave(rejoins))));
+            }
+            Simulation::NotDone => self.warn_of_simulation("this mishap is not played"),
+        }
+        Ok(())
+    }
+
+    /// Once a session, so that nobody fills the log.
+    fn warn_of_simulation(&mut self, reason: &'static str) {
+        if !std::mem::replace(&mut self.has_warned, true) {
+            tracing::warn!(reason, "a client asks for a simulated mishap");
+        }
     }
 
     async fn ask(&mut self, request: Request) -> Result<(), End> {
@@ -270,7 +300,7 @@ impl Session {
         if self.allowance.take(bytes, now) {
             return Ok(());
         }
-        Err(End::Leave(LeaveReason::Misbehaved))
+        Err(misbehaved())
     }
 
     async fn check_time(&mut self) -> Result<(), End> {
@@ -311,6 +341,10 @@ async fn write(socket: &mut WebSocket, frames: Vec<Message>) -> Result<(), End> 
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(End::SocketLost),
     }
+}
+
+fn misbehaved() -> End {
+    End::Leave(Box::new(outbound::leave(LeaveReason::Misbehaved)))
 }
 
 /// Whether a frame was refused for its size, which leaves the way out open.

@@ -64,6 +64,8 @@ pub enum Timer {
     Lost(ParticipantId),
     /// A connected participant is active even if its data channels are not open.
     Activate(ParticipantId),
+    /// A simulated speech is over.
+    Speech(ParticipantId),
     /// Layers that nobody receives any more need not be sent.
     Demand(TrackId),
     /// Presence and quality.
@@ -276,6 +278,7 @@ impl Room {
             Request::Trickle { tag, fragment } => {
                 self.trickled(participant, tag.as_deref(), &fragment);
             }
+            Request::Simulate(scenario) => self.simulate(participant, scenario),
             Request::Leave => self.leave(participant, LeaveReason::ClientInitiated),
         }
     }
@@ -316,6 +319,7 @@ impl Room {
                     self.leave(participant, LeaveReason::ConnectionLost);
                 }
                 Timer::Activate(participant) => self.activate(participant),
+                Timer::Speech(participant) => self.tell_of_speech(participant, false),
                 Timer::Demand(track) => self.tell_demand(track),
                 Timer::Tick => self.tick(),
                 Timer::Quiet => self.announce_quiet(),

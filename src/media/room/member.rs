@@ -51,6 +51,8 @@ pub struct Member {
     pub asked: Option<Waiting>,
     /// Quality that was last told.
     pub quality: Option<ConnectionQuality>,
+    /// Until when a resume is to be cut off, on its client's own wish, and whether before a word.
+    pub cut_on_resume: Option<(DateTime<Utc>, bool)>,
     /// Reliable data that it was handed.
     pub inbox: Inbox,
     /// Reliable data from it that its session is not done with.
@@ -140,6 +142,7 @@ impl Member {
             subscriptions: BTreeMap::new(),
             asked: None,
             quality: None,
+            cut_on_resume: None,
             inbox,
             own_data: OwnData::default(),
             last_sequence: 0,

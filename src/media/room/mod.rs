@@ -14,6 +14,7 @@ mod presence;
 mod publishing;
 mod reliable;
 mod sections;
+mod simulate;
 mod speakers;
 mod stay;
 mod subscribing;

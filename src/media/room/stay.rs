@@ -231,6 +231,12 @@ impl Room {
             self.leave(participant, LeaveReason::StateMismatch);
             return;
         }
+        let cut = member.cut_on_resume.take();
+        let cut = cut.filter(|(until, _)| self.now <= *until);
+        if cut.is_some_and(|(_, silently)| silently) {
+            self.tell(participant, Notice::Cut);
+            return;
+        }
         let missed = std::mem::take(&mut member.missed);
         member.asked = None;
         let last_sequence = member.last_sequence;
@@ -251,6 +257,9 @@ impl Room {
         self.tell_quality_of_all(participant);
         self.restart_subscriber(participant);
         self.unsettled.insert(participant);
+        if cut.is_some() {
+            self.tell(participant, Notice::Cut);
+        }
     }
 
     fn restart_subscriber(&mut self, participant: ParticipantId) {
@@ -321,7 +330,7 @@ impl Room {
         }
         let news = self.note_recorder(participant);
         self.tell_recorded(news);
-        for timer in [Timer::Connect, Timer::Lost, Timer::Activate] {
+        for timer in [Timer::Connect, Timer::Lost, Timer::Activate, Timer::Speech] {
             self.timers.disarm(timer(participant));
         }
         self.quiet.remove(&participant);

@@ -146,6 +146,8 @@ pub enum Notice {
         /// For a refused [`Request::AddTrack`]: its cid.
         cid: Option<String>,
     },
+    /// The socket goes without a word, as the client wished ([`super::Scenario`]).
+    Cut,
     /// The stay is over; the socket closes after this.
     Left(LeaveReason),
 }

@@ -101,8 +101,27 @@ pub enum Request {
         /// RFC 8840 text.
         fragment: String,
     },
+    /// Wants a mishap played to it; only where the server's owner allows that.
+    Simulate(Scenario),
     /// Leaves.
     Leave,
+}
+
+/// A mishap that a client may have played to it, to see how it copes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    /// The client's user seems to speak.
+    Speech {
+        /// For so long; a minute at most.
+        seconds: u32,
+    },
+    /// The server forgets the client.
+    Vanish,
+    /// The client's next resume, if it comes soon, is cut off.
+    CutOnResume {
+        /// Before the server says a word.
+        silently: bool,
+    },
 }
 
 /// What a client wants to publish.

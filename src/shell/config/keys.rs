@@ -155,7 +155,8 @@ pub const KEYS: &[Key] = &[
         name: "demo",
         default: Some("false"),
         range: "`true` or `false`",
-        meaning: "Makes demo units, people and a lesson with a published password. Loopback only.",
+        meaning: "Makes demo units, people and a lesson with a published password, and plays the \
+                  mishaps that LiveKit's clients can ask for in tests. Loopback only.",
     },
 ];
 

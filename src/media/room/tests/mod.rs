@@ -14,5 +14,6 @@ mod property;
 mod publishing;
 mod reliable;
 mod servants;
+mod simulate;
 mod stay;
 mod subscribing;
