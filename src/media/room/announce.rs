@@ -100,8 +100,11 @@ impl Room {
         let mut notices = Vec::new();
         let observers = self.members.values();
         for observer in observers.filter(|member| member.admission.layout != Layout::OneShot) {
+            // Clients know themselves by their identity, so who came again would take the end of
+            // its former stay for its own.
             let departed = gone.iter().filter(|gone| {
-                gone.view.participant != observer.id && self.may_see(observer, &gone.admission)
+                gone.view.identity != observer.admission.identity
+                    && self.may_see(observer, &gone.admission)
             });
             let departed = departed.map(|gone| &gone.view);
             let present = subjects.iter().filter(|(admission, view)| {

@@ -95,6 +95,8 @@ fn the_same_identity_again_replaces_the_first() {
         .collect();
     let gone = |state: &&ParticipantState| **state == ParticipantState::Disconnected;
     assert_eq!(of_old.iter().filter(gone).count(), 1, "told once");
+    let own = bench.latest(new, "learner").unwrap();
+    assert_eq!(own.participant, new, "not that itself is gone");
     assert!(
         !bench
             .facts
