@@ -407,7 +407,12 @@ fn is_bounded(message: &Inbound) {
             assert!(add.name.len() <= 256 && add.stream.len() <= 256);
         }
         Inbound::Request(Request::Subscribe { tracks, .. }) => assert!(tracks.len() <= 4_096),
+        Inbound::Request(Request::Sync {
+            published,
+            received,
+        }) => assert!(published.len() <= 4_096 && received.len() <= 4_096),
         Inbound::Request(_)
+        | Inbound::Simulate(_)
         | Inbound::Ping
         | Inbound::PingRequest { .. }
         | Inbound::Unsupported(_)
@@ -427,7 +432,7 @@ fn data_packet(input: &[u8]) -> bool {
         _ => DataChannel::DataTrack,
     };
     let sender = ParticipantId(uuid::Uuid::from_u128(1));
-    let Some(request) = readdress(channel, payload, sender, "ann") else {
+    let Some(request) = readdress(None, channel, payload, sender, Some("ann")) else {
         return false;
     };
     let Request::SendData { to, payload, .. } = request else {

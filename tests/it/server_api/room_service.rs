@@ -3,6 +3,7 @@
 use livekit_protocol as proto;
 use mingtang::media::command::{Command, DataChannel, Event};
 use mingtang::media::room::RoomFact;
+use mingtang::media::signal::{ParticipantState, ParticipantView};
 use prost::Message as _;
 use proto::DisconnectReason;
 use proto::signal_request::Message as Request;
@@ -345,25 +346,25 @@ async fn data_of_the_server_reach_those_who_are_named_and_nobody_for_want_of_a_n
         let setup = std::time::Duration::ZERO;
         let connected = Event::TransportConnected { transport, setup };
         server.events.send(connected).await.unwrap();
-    }
-    while server.rooms.participants("r").await.unwrap().len() < 2 {}
-    // Both are connected once the news have passed the room; a lost race would send to nobody.
-    loop {
-        let request = json!({"room": "r", "data": "aGVsbG8="});
-        done(&server, "SendData", &admin("r"), request).await;
-        done(
-            &server,
-            "ListParticipants",
-            &admin("r"),
-            json!({"room": "r"}),
-        )
-        .await;
-        if sent(&server).len() == 2 {
-            break;
+        for channel in [DataChannel::Reliable, DataChannel::Lossy] {
+            let opened = Event::ChannelOpened { transport, channel };
+            server.events.send(opened).await.unwrap();
         }
+    }
+    // Who is active has open channels.
+    let is_active = |view: &ParticipantView| view.state == ParticipantState::Active;
+    while !server
+        .rooms
+        .participants("r")
+        .await
+        .unwrap()
+        .iter()
+        .all(is_active)
+    {
         tokio::task::yield_now().await;
     }
     for (named, receivers) in [
+        (json!({}), 2),
         (json!({"destinationIdentities": ["bob", "eve"]}), 1),
         (json!({"destinationSids": [ann]}), 1),
         (json!({"destinationIdentities": ["eve"]}), 0),

@@ -64,6 +64,15 @@ pub async fn start() -> Server {
 
 /// Starts one with rules of its own.
 pub async fn start_with(rules: Arc<dyn RoomRules>) -> Server {
+    launch(rules, false).await
+}
+
+/// Starts one that plays mishaps to its clients.
+pub async fn start_playing() -> Server {
+    launch(Arc::new(NoSessions), true).await
+}
+
+async fn launch(rules: Arc<dyn RoomRules>, simulates: bool) -> Server {
     let clock = Arc::new(SystemClock);
     let others = BTreeMap::from([("devkey".to_owned(), b"secret".to_vec())]);
     let keys = Keys::new(("own".to_owned(), vec![1; 32]), others);
@@ -97,6 +106,7 @@ pub async fn start_with(rules: Arc<dyn RoomRules>) -> Server {
         call: call.clone(),
         rooms: rooms.clone(),
         clock,
+        simulates,
     };
     let app = router(state).merge(twirp::router(admin));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -2,6 +2,7 @@
 
 use futures_util::SinkExt as _;
 use livekit_protocol as proto;
+use mingtang::domain::id::TransportId;
 use mingtang::media::command::{Command, DataChannel, Event, TransportConfig};
 use mingtang::media::room::{Input, RoomFact};
 use mingtang::media::signal::LeaveReason;
@@ -15,14 +16,18 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::client::{Client, single};
 use super::entry::assert_relay;
-use super::server::{Server, start};
+use super::server::{Server, start, start_playing};
 
 #[tokio::test]
 async fn both_keep_alives_are_answered_in_the_clients_own_format() {
     let server = start().await;
     let (mut ann, _) = Client::join(&server, "r", "ann").await;
     ann.say(Request::Ping(1)).await;
-    assert!(matches!(ann.hear().await, Some(Answer::Pong(millis)) if millis > 0));
+    let pong = |answer: &Answer| match answer {
+        Answer::Pong(millis) => Some(*millis),
+        _ => None,
+    };
+    assert!(ann.hear_until(pong).await > 0);
     let text = r#"{"pingReq":{"timestamp":"42","rtt":"1"}}"#;
     ann.socket.send(Message::text(text)).await.unwrap();
     use futures_util::StreamExt as _;
@@ -206,34 +211,97 @@ async fn data_of_a_channel_reach_their_receivers_under_the_true_senders_name() {
         })),
         ..Default::default()
     };
-    for config in &transports {
-        let (transport, setup) = (config.transport, std::time::Duration::ZERO);
-        let connected = Event::TransportConnected { transport, setup };
-        server.events.send(connected).await.unwrap();
-    }
-    let data = Event::Data {
-        transport: transports[0].transport,
-        channel: DataChannel::Reliable,
-        payload: packet.encode_to_vec().into(),
-    };
-    server.events.send(data).await.unwrap();
-    let (transport, payload) = loop {
-        let commands = std::mem::take(&mut *server.commands.0.lock().unwrap());
-        let sent = commands.into_iter().find_map(|command| match command {
-            Command::SendData {
-                transport, payload, ..
-            } => Some((transport, payload)),
-            _ => None,
-        });
-        match sent {
-            Some(sent) => break sent,
-            None => tokio::task::yield_now().await,
-        }
-    };
+    bring_up(&server, &transports).await;
+    arrives(&server, &transports[0], &packet).await;
+    let (transport, received) = next_sent(&server).await;
     assert_eq!(transport, transports[1].transport);
-    let received = proto::DataPacket::decode(payload).unwrap();
     assert_eq!(received.participant_identity, "ann");
     assert_eq!(received.participant_sid, join.participant.unwrap().sid);
+}
+
+#[tokio::test]
+async fn what_a_client_sends_without_a_socket_goes_on_once_after_its_resume() {
+    let server = start().await;
+    let (ann, join) = Client::connect(&server, "r", "ann").await;
+    let (_bob, _) = Client::connect(&server, "r", "bob").await;
+    let transports = opened(&server);
+    bring_up(&server, &transports).await;
+    arrives(&server, &transports[0], &counted(1)).await;
+    assert_eq!(next_sent(&server).await.1.sequence, 1);
+    drop(ann);
+    for sequence in [2, 3] {
+        arrives(&server, &transports[0], &counted(sequence)).await;
+    }
+    let request = proto::JoinRequest {
+        reconnect: true,
+        participant_sid: join.participant.unwrap().sid,
+        ..Default::default()
+    };
+    let token = server.token("r", "ann");
+    let mut ann = Client::open(&server, &single(&token, &request))
+        .await
+        .unwrap();
+    let Some(Answer::Reconnect(reconnect)) = ann.hear().await else {
+        panic!("the resume must be answered first of all");
+    };
+    // The client sends again what comes after that; nobody gets it twice.
+    for sequence in reconnect.last_message_seq + 1..=4 {
+        arrives(&server, &transports[0], &counted(sequence)).await;
+    }
+    for sequence in [2, 3, 4] {
+        assert_eq!(next_sent(&server).await.1.sequence, sequence);
+    }
+}
+
+#[tokio::test]
+async fn a_client_is_sent_tokens_of_its_present_rights() {
+    let server = start().await;
+    let (mut ann, _) = Client::join(&server, "r", "ann").await;
+    let refreshed = |answer: &Answer| match answer {
+        Answer::RefreshToken(token) => Some(token.clone()),
+        _ => None,
+    };
+    let first = ann.hear_until(refreshed).await;
+    let claims = server.call.claims(&first).unwrap();
+    assert_eq!(claims.video.unwrap().can_publish, Some(true));
+    let (mut ann, _) = Client::join_with(&server, &first, None).await;
+    ann.hear_until(refreshed).await;
+    let participants = server.rooms.participants("r").await.unwrap();
+    let mut permissions = participants[0].permissions.clone();
+    permissions.publish = false;
+    let identity = "ann".to_owned();
+    let order = Input::SetPermissions {
+        identity,
+        permissions,
+    };
+    server.rooms.input("r", order).await.unwrap();
+    let second = ann.hear_until(refreshed).await;
+    let claims = server.call.claims(&second).unwrap();
+    assert_eq!(claims.video.unwrap().can_publish, Some(false));
+}
+
+#[tokio::test]
+async fn mishaps_are_played_by_servers_that_do_so_and_by_no_others() {
+    let leave = proto::simulate_scenario::Scenario::ServerLeave(true);
+    let wish = proto::SimulateScenario {
+        scenario: Some(leave),
+    };
+    let server = start().await;
+    let (mut ann, _) = Client::join(&server, "r", "ann").await;
+    ann.say(Request::Simulate(wish)).await;
+    ann.say(Request::Ping(1)).await;
+    ann.hear_until(|answer| match answer {
+        Answer::Pong(_) => Some(()),
+        Answer::Leave(_) => panic!("nobody allowed that"),
+        _ => None,
+    })
+    .await;
+    let server = start_playing().await;
+    let (mut ann, _) = Client::join(&server, "r", "ann").await;
+    ann.say(Request::Simulate(wish)).await;
+    let leave = ann.farewell().await;
+    assert_eq!(leave.reason(), DisconnectReason::ServerShutdown);
+    assert_eq!(leave.action(), Action::Disconnect);
 }
 
 #[tokio::test]
@@ -296,6 +364,56 @@ fn request_response(answer: &Answer) -> Option<proto::RequestResponse> {
     match answer {
         Answer::RequestResponse(response) => Some(response.clone()),
         _ => None,
+    }
+}
+
+fn counted(sequence: u32) -> proto::DataPacket {
+    proto::DataPacket {
+        sequence,
+        value: Some(proto::data_packet::Value::User(proto::UserPacket {
+            payload: b"hello".to_vec(),
+            ..Default::default()
+        })),
+        ..Default::default()
+    }
+}
+
+async fn bring_up(server: &Server, transports: &[TransportConfig]) {
+    for config in transports {
+        let (transport, setup) = (config.transport, std::time::Duration::ZERO);
+        let connected = Event::TransportConnected { transport, setup };
+        server.events.send(connected).await.unwrap();
+        let channel = DataChannel::Reliable;
+        let opened = Event::ChannelOpened { transport, channel };
+        server.events.send(opened).await.unwrap();
+    }
+}
+
+async fn arrives(server: &Server, from: &TransportConfig, packet: &proto::DataPacket) {
+    let data = Event::Data {
+        transport: from.transport,
+        channel: DataChannel::Reliable,
+        payload: packet.encode_to_vec().into(),
+    };
+    server.events.send(data).await.unwrap();
+}
+
+/// The next packet that a media thread is handed.
+async fn next_sent(server: &Server) -> (TransportId, proto::DataPacket) {
+    loop {
+        let sent = {
+            let mut commands = server.commands.0.lock().unwrap();
+            let is_data = |command: &Command| matches!(command, Command::SendData { .. });
+            let place = commands.iter().position(is_data);
+            place.map(|place| commands.remove(place))
+        };
+        if let Some(Command::SendData {
+            transport, payload, ..
+        }) = sent
+        {
+            return (transport, proto::DataPacket::decode(payload).unwrap());
+        }
+        tokio::task::yield_now().await;
     }
 }
 
