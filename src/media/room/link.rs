@@ -24,6 +24,10 @@ pub struct Link {
     pub report: TransportReport,
     /// The report that the last presence window ended with.
     pub reported: TransportReport,
+    /// Packets sent in that window.
+    pub sent_before: u64,
+    /// Packets acknowledged in that window.
+    pub delivered_before: u64,
     /// Least number of sent packets that must have been lost until then (see `presence`).
     pub lost_out: u64,
 }
@@ -41,6 +45,8 @@ impl Link {
             lossy_open: false,
             report: TransportReport::default(),
             reported: TransportReport::default(),
+            sent_before: 0,
+            delivered_before: 0,
             lost_out: 0,
         }
     }

@@ -295,6 +295,9 @@ pub struct Presence {
     pub connected: bool,
     /// Media packets that its receiver reports acknowledge in this window.
     pub delivered_packets: u64,
+    /// They acknowledge any in this window or the one before: where there is only sound, reports
+    /// are up to 7.5 s apart.
+    pub acknowledges: bool,
     /// Media packets sent to it in this window.
     pub sent_packets: u64,
     /// Media packets received from it in this window.

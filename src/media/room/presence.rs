@@ -23,9 +23,11 @@ struct Window {
     received_lost: u64,
     sent: u64,
     delivered: u64,
-    /// Sent packets that must have been lost: those not acknowledged and older than the window,
-    /// because receivers report at least once in it.
+    /// Sent packets that must have been lost: those not acknowledged and older than this window and
+    /// the one before, because receivers report at least once in two. In one they need not: where
+    /// there is only sound, reports are up to 7.5 s apart (RFC 3550 section 6.3.1).
     sent_lost: u64,
+    acknowledges: bool,
     round_trip: Option<Duration>,
     silent: bool,
 }
@@ -35,20 +37,24 @@ impl Window {
         let (new, old) = (link.report, link.reported);
         let sent = new.packets_out.saturating_sub(old.packets_out);
         let behind = new.packets_out.saturating_sub(new.packets_out_delivered);
-        let lost_out = behind.saturating_sub(sent).max(link.lost_out);
+        let young = sent + link.sent_before;
+        let lost_out = behind.saturating_sub(young).max(link.lost_out);
+        let delivered = new
+            .packets_out_delivered
+            .saturating_sub(old.packets_out_delivered);
         let window = Self {
             received: new.packets_in.saturating_sub(old.packets_in),
             received_lost: new.packets_in_lost.saturating_sub(old.packets_in_lost),
             sent,
-            delivered: new
-                .packets_out_delivered
-                .saturating_sub(old.packets_out_delivered),
+            delivered,
             sent_lost: lost_out - link.lost_out,
+            acknowledges: delivered + link.delivered_before > 0,
             round_trip: new.round_trip,
             silent: link.silent || link.closed,
         };
         link.reported = new;
         link.lost_out = lost_out;
+        (link.sent_before, link.delivered_before) = (sent, delivered);
         window
     }
 
@@ -59,6 +65,7 @@ impl Window {
             sent: self.sent + other.sent,
             delivered: self.delivered + other.delivered,
             sent_lost: self.sent_lost + other.sent_lost,
+            acknowledges: self.acknowledges || other.acknowledges,
             round_trip: self.round_trip.max(other.round_trip),
             silent: self.silent || other.silent,
         }
@@ -133,6 +140,7 @@ impl Room {
                 participant: *participant,
                 connected: member.receiving().is_some_and(heard),
                 delivered_packets: window.delivered,
+                acknowledges: window.acknowledges,
                 sent_packets: window.sent,
                 received_packets: window.received,
                 round_trip: window.round_trip,

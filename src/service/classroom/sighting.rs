@@ -125,7 +125,7 @@ impl Present {
         Some(Self {
             account: one.identity.parse().ok()?,
             stay: one.participant,
-            served: one.delivered_packets > 0 || one.sent_packets == 0,
+            served: one.acknowledges || one.sent_packets == 0,
             round_trip_ms: u32::try_from(round_trip.as_millis()).unwrap_or(u32::MAX),
         })
     }

@@ -201,6 +201,7 @@ impl Class {
                 participant: *participant,
                 connected: true,
                 delivered_packets: 250,
+                acknowledges: true,
                 sent_packets: 251,
                 received_packets: 250,
                 round_trip: Some(Duration::from_millis(40)),

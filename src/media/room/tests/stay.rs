@@ -379,6 +379,45 @@ fn who_comes_later_or_was_away_hears_how_the_connections_of_the_others_are() {
 }
 
 #[test]
+fn what_a_receiver_has_not_reported_on_yet_is_not_lost_and_what_it_never_does_is() {
+    let mut bench = Bench::new();
+    let learner = bench.join("learner", Layout::Single);
+    let transport = bench.transports_of(learner)[0];
+    let grades = |bench: &Bench| -> Vec<QualityGrade> {
+        let heard = bench.heard(learner).iter().flat_map(|notice| match notice {
+            Notice::Quality(qualities) => qualities.clone(),
+            _ => Vec::new(),
+        });
+        heard.map(|quality| quality.grade).collect()
+    };
+    // Fifty packets a second, and a report on them every 7.5 s.
+    let window = |bench: &mut Bench, number: u64, packets_out_delivered: u64| {
+        bench.media(Event::Report(TransportReport {
+            transport,
+            packets_out: 250 * number,
+            packets_out_delivered,
+            ..TransportReport::default()
+        }));
+        bench.pass(TimeDelta::seconds(5));
+    };
+    for (number, delivered) in [(1, 0), (2, 375), (3, 750), (4, 750), (5, 1_125), (6, 1_500)] {
+        window(&mut bench, number, delivered);
+    }
+    assert_eq!(grades(&bench), [QualityGrade::Excellent]);
+    for number in 7..=9 {
+        window(&mut bench, number, 1_500);
+    }
+    let wanted = [QualityGrade::Excellent, QualityGrade::Poor];
+    assert_eq!(grades(&bench), wanted);
+    let windows = bench.facts.iter().filter_map(|fact| match fact {
+        RoomFact::Presence { present, .. } => present.first().map(|one| one.acknowledges),
+        _ => None,
+    });
+    let wanted = [false, true, true, true, true, true, true, false, false];
+    assert_eq!(windows.collect::<Vec<bool>>(), wanted);
+}
+
+#[test]
 fn a_full_room_turns_away_and_a_closed_one_ends_for_all() {
     let mut bench = Bench::new();
     bench.give(Input::SetParticipantsMax(2));
