@@ -2,21 +2,12 @@
 /** Chromium with nothing but RTCPeerConnection and fetch as a device of WHIP and a player of WHEP. */
 
 import assert from "node:assert/strict";
-import { createHmac } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 
+import { token } from "./livekit.mjs";
 import { Server, eventually, launch } from "./support.mjs";
 
 const LIMIT_MS = 60_000;
-
-/** A token by the key of demo servers. @param {string} room @param {string} identity */
-function token(room, identity) {
-  const part = (/** @type {object} */ value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const exp = Math.floor(Date.now() / 1000) + 600;
-  const claims = { iss: "devkey", sub: identity, exp, video: { room, roomJoin: true } };
-  const text = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
-  return `${text}.${createHmac("sha256", "secret").update(text).digest("base64url")}`;
-}
 
 /** What the page knows: a device and a player, made of the browser's own parts. */
 function install() {
@@ -167,7 +158,7 @@ describe("a browser without any library", () => {
 
   /** @param {"publish" | "watch"} what @param {string} path @param {string} identity */
   function open(what, path, identity) {
-    const bearer = token(path.split("/")[2], identity);
+    const bearer = token(identity, { room: path.split("/")[2], roomJoin: true });
     return page.evaluateHandle(
       (/** @type {any} */ { what, path, bearer }) => /** @type {any} */ (window)[what](path, bearer),
       { what, path, bearer },
