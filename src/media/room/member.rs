@@ -49,6 +49,8 @@ pub struct Member {
     pub subscriptions: BTreeMap<TrackId, Subscription>,
     /// Receiving sections were asked for while so many subscriptions waited.
     pub asked: Option<Waiting>,
+    /// What its description says of tracks that were taken from it.
+    pub remains: Remains,
     /// Quality that was last told.
     pub quality: Option<ConnectionQuality>,
     /// Until when a resume is to be cut off, on its client's own wish, and whether before a word.
@@ -110,6 +112,18 @@ pub struct Subscription {
     pub leg: Option<LegId>,
 }
 
+/// Whether a client that always offers knows of tracks that were taken from it while they go on for
+/// others: no message tells, only the answer to its next offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remains {
+    /// It knows of all.
+    None,
+    /// It is to be asked for an offer.
+    Untold,
+    /// It was asked.
+    Asked,
+}
+
 /// How many subscriptions wait for a section.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
@@ -141,6 +155,7 @@ impl Member {
             wishes: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             asked: None,
+            remains: Remains::None,
             quality: None,
             cut_on_resume: None,
             inbox,

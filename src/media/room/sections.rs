@@ -2,7 +2,7 @@
 
 use super::Room;
 use super::link::Link;
-use super::member::{PublisherSide, Waiting};
+use super::member::{PublisherSide, Remains, Waiting};
 use crate::domain::id::{ParticipantId, TrackId};
 use crate::media::command::{Command, MediaKind, TransportConfig};
 use crate::media::negotiation::{Answering, Offered, Outgoing, Taken};
@@ -180,7 +180,8 @@ impl Room {
                 member.asked = asked;
             }
         }
-        self.ask_for_sections(participant);
+        let is_asked = self.ask_for_sections(participant);
+        self.ask_to_catch_up(participant, is_asked);
     }
 
     /// Some section is free, or will be by the answer that is due.
@@ -254,6 +255,7 @@ impl Room {
             // Clients keep one map and replace it by every description's: an answer on the one
             // connection must not wipe out what the other carries.
             let other = member.subscriber.as_ref().map(|side| side.sections.map());
+            member.remains = Remains::None;
             let answer = Notice::Answer {
                 id,
                 sdp,
@@ -279,23 +281,23 @@ impl Room {
     }
 
     /// Asks the client to offer the sections that waiting subscriptions need, unless it was asked
-    /// for as many already.
-    fn ask_for_sections(&mut self, participant: ParticipantId) {
+    /// for as many already; whether it was asked now.
+    fn ask_for_sections(&mut self, participant: ParticipantId) -> bool {
         let Some(member) = self.members.get_mut(&participant) else {
-            return;
+            return false;
         };
         let waiting = member.waiting();
         if waiting == Waiting::default() {
             member.asked = None;
-            return;
+            return false;
         }
         let enough =
             |asked: &Waiting| asked.audios >= waiting.audios && asked.videos >= waiting.videos;
         if member.asked.as_ref().is_some_and(enough) {
-            return;
+            return false;
         }
         let Some(side) = &member.publisher else {
-            return;
+            return false;
         };
         let sections = &side.sections;
         let left = SECTIONS_MAX.saturating_sub(sections.sections());
@@ -314,13 +316,27 @@ impl Room {
             || there(waiting.videos, MediaKind::Video);
         if !gains {
             // The description is full: what waits gets its turn when something ends.
-            return;
+            return false;
         }
         let sections = Notice::MediaSections {
             audios: u32::try_from(audios).unwrap_or(u32::MAX),
             videos: u32::try_from(videos).unwrap_or(u32::MAX),
         };
         self.tell(participant, sections);
+        true
+    }
+
+    /// Lets the client see by an answer which tracks it has no more, once.
+    fn ask_to_catch_up(&mut self, participant: ParticipantId, is_asked: bool) {
+        let member = self.members.get_mut(&participant);
+        let Some(member) = member.filter(|member| member.remains == Remains::Untold) else {
+            return;
+        };
+        member.remains = Remains::Asked;
+        if !is_asked {
+            let (audios, videos) = (0, 0);
+            self.tell(participant, Notice::MediaSections { audios, videos });
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Subscriptions: who has a copy of which track, and the legs that carry them.
 
 use super::Room;
-use super::member::{Member, Subscription, Wish};
+use super::member::{Member, Remains, Subscription, Wish};
 use super::track::Track;
 use crate::domain::id::{ParticipantId, TrackId};
 use crate::media::command::{CodecMapping, Command, LegConfig, MediaKind};
@@ -51,7 +51,7 @@ impl Room {
         };
         match (wanted, member.subscriptions.contains_key(&track)) {
             (true, false) => self.begin_subscription(receiver, track, kind),
-            (false, true) => self.unsubscribe(receiver, track),
+            (false, true) => self.withdraw(receiver, track),
             (true, true) | (false, false) => {}
         }
     }
@@ -324,6 +324,16 @@ impl Room {
         let known = publisher.and_then(|member| member.tracks.get(&track));
         let binding = known.and_then(|known| known.binding.as_ref());
         binding.is_some_and(|binding| binding.suits(codecs))
+    }
+
+    /// Takes a track that goes on away from a receiver.
+    fn withdraw(&mut self, receiver: ParticipantId, track: TrackId) {
+        self.unsubscribe(receiver, track);
+        if let Some(member) = self.members.get_mut(&receiver)
+            && member.remains == Remains::None
+        {
+            member.remains = Remains::Untold;
+        }
     }
 
     /// Takes a track away from a receiver.

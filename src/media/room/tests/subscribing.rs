@@ -357,6 +357,39 @@ fn a_track_that_is_asked_for_and_not_shared_comes_when_it_is() {
 }
 
 #[test]
+fn a_client_that_offers_learns_of_tracks_that_were_taken_from_it_by_one_more_description() {
+    let mut bench = Bench::new();
+    let teacher = bench.join("teacher", Layout::Single);
+    let learner = bench.join("learner", Layout::Single);
+    let picture = bench.publish(teacher, camera("cam"));
+    let sound = bench.publish(teacher, microphone("mic"));
+    let asked = |bench: &Bench| {
+        let heard = bench.heard(learner).iter();
+        heard
+            .filter(|notice| matches!(notice, Notice::MediaSections { .. }))
+            .count()
+    };
+    let subscribe = |tracks: &[TrackId], subscribe| Request::Subscribe {
+        tracks: tracks.to_vec(),
+        subscribe,
+    };
+    bench.forget();
+    bench.clients.get_mut(&learner).unwrap().is_deaf = true;
+    bench.request(learner, subscribe(&[picture], false));
+    bench.request(learner, subscribe(&[sound], false));
+    assert_eq!(asked(&bench), 1, "one offer tells of both");
+    bench.offer(learner);
+    assert!(bench.clients[&learner].map.is_empty());
+    assert_eq!(asked(&bench), 1);
+    bench.clients.get_mut(&learner).unwrap().is_deaf = false;
+    bench.request(learner, subscribe(&[picture, sound], true));
+    assert_eq!(bench.clients[&learner].map.len(), 2);
+    bench.forget();
+    bench.request(teacher, Request::Leave);
+    assert_eq!(asked(&bench), 0, "of what ended for all it hears otherwise");
+}
+
+#[test]
 fn streams_that_belong_together_share_an_id_unless_the_client_cannot() {
     for apart in [false, true] {
         let mut bench = Bench::new();
