@@ -10,6 +10,7 @@ mod control;
 mod crowd;
 mod demand;
 mod oneshot;
+mod policy;
 mod property;
 mod publishing;
 mod reliable;
