@@ -124,6 +124,9 @@ function install() {
     RoomEvent.TrackUnmuted,
     RoomEvent.TrackSubscribed,
     RoomEvent.TrackUnsubscribed,
+    RoomEvent.TrackUnpublished,
+    RoomEvent.TrackSubscriptionFailed,
+    RoomEvent.ParticipantPermissionsChanged,
     RoomEvent.SignalReconnecting,
     RoomEvent.Reconnecting,
     RoomEvent.Reconnected,
@@ -180,6 +183,17 @@ function install() {
         { active, frames: framesEncoded ?? 0 },
       ]);
       return Object.fromEntries(known);
+    },
+    /** Packets of pictures that came on any connection, whatever the room makes of them. */
+    arrived: async () => {
+      const { publisher, subscriber } = room.engine.pcManager;
+      let packets = 0;
+      for (const side of [publisher, subscriber]) {
+        for (const stat of (await side?.getStats())?.values() ?? []) {
+          if (stat.type === "inbound-rtp" && stat.kind === "video") packets += stat.packetsReceived;
+        }
+      }
+      return packets;
     },
     /** What arrived of somebody's track so far. @param {string} identity @param {string} source */
     received: async (identity, source) => {
@@ -323,6 +337,21 @@ export class Client {
         return (await this.received(other, "microphone")).packets > packets + TELLING_PACKETS;
       });
       return (await this.received(other, "camera")).frames === picture.frames;
+    });
+  }
+
+  /**
+   * Waits until no picture comes at all, while another hears this one's tone: that is the clock.
+   * @param {Client} other
+   */
+  async isSentNoPicture(other) {
+    await eventually(`${this.identity} is sent no picture`, LIMIT_MS, async () => {
+      const before = await this.do(() => own().arrived());
+      const { packets } = await other.received(this, "microphone");
+      await eventually("sound goes on", LIMIT_MS, async () => {
+        return (await other.received(this, "microphone")).packets > packets + TELLING_PACKETS;
+      });
+      return (await this.do(() => own().arrived())) <= before;
     });
   }
 

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { Client, LIMIT_MS, Line, Site, own } from "./livekit.mjs";
+import { Client, LIMIT_MS, Line, Site, own, token } from "./livekit.mjs";
 import { Server, eventually, launch } from "./support.mjs";
 
 /** LiveKit's numbers of qualities, and how wide each is of a picture of 1280. */
@@ -52,6 +52,14 @@ for (const [name, singlePeerConnection] of /** @type {[string, boolean][]} */ ([
         const teacher = own().room.remoteParticipants.get("teacher");
         teacher.getTrackPublication("camera").setVideoQuality(quality);
       }, quality);
+    }
+
+    /** The room's administrator changes somebody's rights. @param {Client} client @param {object} rights */
+    function allow({ identity }, rights) {
+      const permission = { canSubscribe: true, canPublish: true, canPublishData: true, ...rights };
+      const bearer = token("administrator", { room, roomAdmin: true });
+      const method = "/twirp/livekit.RoomService/UpdateParticipant";
+      return server.call("POST", method, { room, identity, permission }, bearer);
     }
 
     before(async () => {
@@ -198,6 +206,38 @@ for (const [name, singlePeerConnection] of /** @type {[string, boolean][]} */ ([
         await learner.hears(new RegExp(`^connectionQualityChanged (excellent|good) ${whose}$`));
       }
       await teacher.hears(/^connectionQualityChanged (excellent|good) learner$/);
+    });
+
+    test("who may not watch any more is sent nothing, whatever it asks, until it may again", async () => {
+      const since = (await learner.heard()).length;
+      await allow(learner, { canSubscribe: false });
+      await learner.hears("trackUnsubscribed camera camera teacher", since);
+      await learner.isSentNoPicture(teacher);
+      await learner.do(() =>
+        own().room.remoteParticipants.get("teacher").getTrackPublication("camera").setSubscribed(true),
+      );
+      await learner.hears(/^trackSubscriptionFailed/, since);
+      await learner.isSentNoPicture(teacher);
+      await allow(learner, {});
+      await learner.sees(teacher);
+      await learner.hearsTone(teacher);
+    });
+
+    test("who may not publish any more is seen by nobody, until it may again", async () => {
+      const [since, before] = [(await learner.heard()).length, (await teacher.heard()).length];
+      await allow(teacher, { canPublish: false });
+      await learner.hears("trackUnpublished camera teacher", since);
+      await learner.isSentNoPicture(teacher);
+      await teacher.hears(/^participantPermissionsChanged/, before);
+      const refused = teacher.publish();
+      await assert.rejects(refused, /permissions/);
+      await allow(teacher, {});
+      await eventually("the teacher may publish", LIMIT_MS, () =>
+        teacher.do(() => own().room.localParticipant.permissions.canPublish),
+      );
+      await teacher.publish();
+      await learner.sees(teacher);
+      await learner.hearsTone(teacher);
     });
 
     test("signalling that is cut is resumed beneath a call that goes on", async () => {
