@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -364,6 +364,7 @@ async fn join(
     State(app): State<App>,
     SignedIn(actor): SignedIn,
     Id(id): Id<LessonId>,
+    uri: Uri,
     headers: HeaderMap,
     Body(entry): Body<Entry>,
 ) -> Result<Json<Join>, Problem> {
@@ -371,7 +372,7 @@ async fn join(
     let seat = classroom::join(&app.context, &actor, id, &entry.device_id).await?;
     let token = classroom::ticket(call, &seat)?;
     Ok(Json(Join {
-        url: signal_url(&headers, app.secure)?,
+        url: signal_url(&uri, &headers, app.secure)?,
         token,
         server_time: app.context.now(),
         notice: JoinNotice {
@@ -501,16 +502,43 @@ fn media(app: &App) -> Result<&Classrooms, Refusal> {
     })
 }
 
-/// The address by which the client came is the one by which it reaches the rooms.
-fn signal_url(headers: &HeaderMap, secure: bool) -> Result<String, Problem> {
+/// The address by which the client came is the one by which it reaches the rooms. HTTP/2, which
+/// browsers speak over TLS, has it in the request's own address and no `Host`.
+fn signal_url(uri: &Uri, headers: &HeaderMap, secure: bool) -> Result<String, Problem> {
     let host = headers
         .get(header::HOST)
         .and_then(|value| value.to_str().ok());
-    let host = host.filter(|host| {
+    let authority = uri.authority().map(|authority| authority.as_str());
+    let host = authority.or(host).filter(|host| {
         let legal = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
         !host.is_empty() && host.chars().all(legal)
     });
     let scheme = if secure { "wss" } else { "ws" };
     host.map(|host| format!("{scheme}://{host}"))
         .ok_or_else(Problem::malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rooms_are_reached_by_the_address_by_which_either_version_of_http_came() {
+        let named = HeaderMap::from_iter([(header::HOST, "class.example:7880".parse().unwrap())]);
+        let (path, whole) = ("/api/x", "https://class.example:7880/api/x");
+        for (address, headers, secure, expected) in [
+            (path, &named, false, Some("ws://class.example:7880")),
+            (path, &named, true, Some("wss://class.example:7880")),
+            (
+                whole,
+                &HeaderMap::new(),
+                true,
+                Some("wss://class.example:7880"),
+            ),
+            (path, &HeaderMap::new(), true, None),
+        ] {
+            let url = signal_url(&address.parse().unwrap(), headers, secure).ok();
+            assert_eq!(url.as_deref(), expected, "{address}");
+        }
+    }
 }

@@ -2,7 +2,8 @@
 /** A real server and real browsers: the built binary in demo mode, Debian's Chromium with fake devices. */
 
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { get } from "node:https";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -53,7 +54,7 @@ export class Server {
     this.host = host;
     this.data = data;
     this.options = options;
-    this.url = `http://${host}:${ports.http}`;
+    this.url = `${options.includes("--tls") ? "https" : "http"}://${host}:${ports.http}`;
     this.log = join(data, "server.log");
   }
 
@@ -81,7 +82,22 @@ export class Server {
     );
     await eventually("the server is ready", READY_MS, async () => {
       if (this.process?.exitCode !== null) throw new Error(readFileSync(this.log, "utf8"));
-      return (await fetch(`${this.url}/readyz`).catch(() => undefined))?.ok === true;
+      return this.isReady();
+    });
+  }
+
+  /** @returns {Promise<boolean>} */
+  async isReady() {
+    const address = `${this.url}/readyz`;
+    if (address.startsWith("http:")) return (await fetch(address).catch(() => undefined))?.ok === true;
+    const certificate = join(this.data, "tls/certificate.pem");
+    if (!existsSync(certificate)) return false;
+    return new Promise((resolve) => {
+      const request = get(address, { ca: readFileSync(certificate) }, (answer) => {
+        answer.resume();
+        resolve(answer.statusCode === 200);
+      });
+      request.on("error", () => resolve(false));
     });
   }
 
