@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+use crate::waiting::until;
 use mingtang::shell::postgres::Postgres;
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
@@ -168,9 +169,7 @@ async fn ledger_verify_passes_beside_a_server_and_names_the_row_that_a_hand_edit
     let sound = run(data.path(), &["ledger", "verify"], "");
     assert!(sound.status.success() && text(&sound.stdout).contains("is sound"));
     let anchor = data.path().join("keys/ledger.anchor");
-    while !anchor.exists() {
-        tokio::task::yield_now().await;
-    }
+    until("the ledger has an anchor", async || anchor.exists()).await;
 
     let postgres = Postgres::running(data.path()).expect("it runs");
     let mut connection = PgConnection::connect(postgres.url())

@@ -7,6 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::waiting::until;
 use mingtang::shell::data_dir::{DataDir, Error};
 use mingtang::shell::postgres::Postgres;
 use sqlx::{Connection, PgConnection};
@@ -104,18 +105,19 @@ async fn a_killed_postmaster_is_started_again_with_everything_committed() {
     execute(postgres.url(), "insert into note values ('kept')").await;
     let killed = postgres.pid();
     kill(killed);
-    while matches!(postgres.pid(), 0) || postgres.pid() == killed {
-        tokio::task::yield_now().await;
-    }
-    while Postgres::running(folder.path()).is_none() {
-        tokio::task::yield_now().await;
-    }
-    loop {
-        // The log is being replayed until it answers.
-        if PgConnection::connect(postgres.url()).await.is_ok() {
-            break;
-        }
-    }
+    until("another postmaster", async || {
+        !matches!(postgres.pid(), 0) && postgres.pid() != killed
+    })
+    .await;
+    until("its socket", async || {
+        Postgres::running(folder.path()).is_some()
+    })
+    .await;
+    // The log is being replayed until it answers.
+    until("an answer", async || {
+        PgConnection::connect(postgres.url()).await.is_ok()
+    })
+    .await;
     assert_eq!(notes(postgres.url()).await, ["kept"]);
     postgres.stop();
 }

@@ -14,6 +14,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::server::{Client, Server};
+use crate::waiting::coming;
 
 struct Listener {
     chunks: BoxStream<'static, String>,
@@ -60,7 +61,8 @@ impl Listener {
                 self.read = rest.to_owned();
                 return Some(seen);
             }
-            self.read.push_str(&self.chunks.next().await?);
+            let chunk = coming("a part of the stream", self.chunks.next()).await?;
+            self.read.push_str(&chunk);
         }
     }
 }

@@ -27,4 +27,5 @@ mod server;
 mod server_api;
 mod signalling;
 mod support;
+mod waiting;
 mod whip;

@@ -10,6 +10,7 @@ use mingtang::store;
 use uuid::Uuid;
 
 use crate::support::World;
+use crate::waiting::coming;
 
 fn to_account(n: u128, payload: &str) -> Announcement {
     Announcement {
@@ -44,7 +45,7 @@ async fn nothing_is_announced_before_the_commit_and_everything_after_it_in_order
     assert_eq!(outbox::dispatch(context).await.unwrap(), 0);
     let mut seen = Vec::new();
     for _ in 0..3 {
-        let announced = stream.next().await.unwrap();
+        let announced = coming("an announcement", stream.next()).await.unwrap();
         seen.push((announced.position, announced.payload.clone()));
     }
     assert_eq!(seen, [(1, "a".into()), (2, "b".into()), (3, "late".into())]);
@@ -64,7 +65,13 @@ async fn an_announcement_that_committed_before_a_crash_is_made_by_the_next_serve
         .subscribe(AccountId(Uuid::from_u128(1)), BTreeSet::new())
         .unwrap();
     assert_eq!(outbox::dispatch(&next).await.unwrap(), 1);
-    assert_eq!(stream.next().await.unwrap().payload, "a");
+    assert_eq!(
+        coming("an announcement", stream.next())
+            .await
+            .unwrap()
+            .payload,
+        "a"
+    );
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use crate::waiting::coming;
 use mingtang::domain::id::TransportId;
 use mingtang::hub::rooms::{Rooms, Stay};
 use mingtang::media::command::{Command, Event, Fingerprint, HostCandidates};
@@ -149,7 +150,8 @@ impl House {
 
 async fn end_of(stay: &mut Stay) -> LeaveReason {
     loop {
-        if let Notice::Left(reason) = stay.notice().await.expect("an end") {
+        let notice = coming("a notice", stay.notice()).await;
+        if let Notice::Left(reason) = notice.expect("an end") {
             return reason;
         }
     }
@@ -171,7 +173,7 @@ async fn a_room_that_breaks_costs_that_room_only_and_its_people_may_come_again()
     }
     // Nothing of the broken room stays behind in the media threads.
     while !house.told.closed().contains(&opened[1]) {
-        house.told.more.notified().await;
+        coming("more commands", house.told.more.notified()).await;
     }
     assert!(!house.told.closed().contains(&opened[0]));
     assert_eq!(house.present("other").await, 1);

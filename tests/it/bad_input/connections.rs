@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::binary;
+use crate::waiting::until;
 
 /// Connections that strangers hold open at once.
 const HALF_OPEN: usize = 10_000;
@@ -93,9 +94,10 @@ async fn a_head_that_does_not_come_ends_its_connection() {
         assert!(said.is_empty() || said.starts_with(b"HTTP/1.1 408"));
     }
     assert!(hello(address).await);
-    while connections.open() > 0 {
-        tokio::task::yield_now().await;
-    }
+    until("all connections are closed", async || {
+        connections.open() == 0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -125,9 +127,10 @@ async fn beyond_the_bound_a_connection_is_closed_at_once_and_the_others_go_on() 
         .unwrap();
     assert!(first.read(&mut [0; 64]).await.unwrap() > 0, "it goes on");
     drop((first, inside));
-    while connections.open() > 0 {
-        tokio::task::yield_now().await;
-    }
+    until("all connections are closed", async || {
+        connections.open() == 0
+    })
+    .await;
     assert!(hello(address).await, "there is room again");
 }
 

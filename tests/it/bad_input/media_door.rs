@@ -14,6 +14,7 @@ use mingtang::shell::connections::Connections;
 use mingtang::shell::media::{MediaConfig, MediaHandle, MediaThread};
 
 use crate::corpus::targets::{PASSWORD, UFRAG};
+use crate::waiting::until;
 
 const CHECK: &[u8] = include_bytes!("../../corpus/stun/valid-nomination");
 const FORGED_CHECK: &[u8] = include_bytes!("../../corpus/stun/broken-wrong-password");
@@ -62,6 +63,11 @@ impl Port {
         }
     }
 
+    async fn has_at_most(&self, connections: usize) {
+        let what = format!("at most {connections} connections");
+        until(&what, async || self.connections.open() <= connections).await;
+    }
+
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
         stream
@@ -105,9 +111,7 @@ async fn one_port_serves_http_and_media() {
     assert!(is_answered(&mut client), "it goes on");
     assert_eq!(port.connections.open(), 1, "and is counted");
     drop(client);
-    while port.connections.open() > 0 {
-        tokio::task::yield_now().await;
-    }
+    port.has_at_most(0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -143,9 +147,7 @@ async fn strangers_are_closed_and_hinder_nobody() {
             assert!(port.hello().ends_with("hello"));
         }
     }
-    while port.connections.open() > 1 {
-        tokio::task::yield_now().await;
-    }
+    port.has_at_most(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -155,8 +157,7 @@ async fn a_client_has_few_connections_at_once_and_the_oldest_give_way() {
     for stream in &mut open {
         assert!(is_answered(stream));
     }
-    while port.connections.open() > mingtang::media::transport::ice::ADDRESSES_MAX {
-        tokio::task::yield_now().await;
-    }
+    port.has_at_most(mingtang::media::transport::ice::ADDRESSES_MAX)
+        .await;
     assert!(is_answered(open.last_mut().unwrap()));
 }

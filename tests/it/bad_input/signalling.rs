@@ -10,6 +10,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::signalling::client::{Client, single};
 use crate::signalling::server::{Server, start};
+use crate::waiting::until;
 
 /// Frames as bytes, each against a rule of RFC 6455; the mask of all is zero.
 const BROKEN_FRAMES: [&[u8]; 8] = [
@@ -200,9 +201,10 @@ async fn messages_that_are_too_large_too_many_or_nonsense_cost_their_sender_alon
         while eve.hear().await.is_some() {}
         pair.talk().await;
     }
-    while server.rooms.list().await.len() > 1 {
-        tokio::task::yield_now().await;
-    }
+    until("one room is left", async || {
+        server.rooms.list().await.len() <= 1
+    })
+    .await;
 }
 
 #[tokio::test]

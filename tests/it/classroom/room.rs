@@ -16,6 +16,7 @@ use mingtang::shell::rooms::{CommandSink, Order, RoomGround, open};
 use tokio::sync::mpsc;
 
 use super::class::{Class, take_in};
+use crate::waiting::coming;
 
 /// Media threads that are nobody's concern here.
 struct NoMedia;
@@ -107,7 +108,7 @@ async fn admission(class: &Class, account: AccountId) -> Admission {
 /// Why a stay ended, once it has.
 async fn ended(stay: &mut Stay) -> LeaveReason {
     loop {
-        let notice = stay.notice().await.expect("an end");
+        let notice = coming("a notice", stay.notice()).await.expect("an end");
         if let Notice::Left(reason) = notice {
             return reason;
         }

@@ -10,6 +10,7 @@ use mingtang::service::classroom::{self, Heartbeat, SeatRole};
 use mingtang::service::{Error, outbox, setup};
 
 use super::class::{Class, actor};
+use crate::waiting::coming;
 
 fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str {
     match result {
@@ -240,7 +241,7 @@ async fn staff_asks_everybody_present_and_the_question_comes_as_an_announcement(
         classroom::question_now(&class.context, &class.teacher, class.lesson, bank[0].id).await;
     assert_eq!(asked.unwrap(), 2);
     outbox::dispatch(&class.context).await.unwrap();
-    let announced = stream.next().await.unwrap();
+    let announced = coming("an announcement", stream.next()).await.unwrap();
     assert_eq!(announced.kind, "prompt_opened");
     assert!(announced.payload.contains(&bank[0].text));
     assert!(

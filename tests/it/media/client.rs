@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::waiting::coming;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -372,7 +373,7 @@ impl Signal {
 
     async fn hear(&mut self) -> Option<Answer> {
         loop {
-            match self.socket.next().await? {
+            match coming("a message of the server", self.socket.next()).await? {
                 Ok(Message::Binary(bytes)) => {
                     let response = proto::SignalResponse::decode(bytes).unwrap();
                     return response.message;

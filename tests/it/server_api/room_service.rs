@@ -13,11 +13,12 @@ use serde_json::{Value, json};
 use super::program::{Answer, PUBLISH, admin, binary, call, done, token, track};
 use crate::signalling::client::Client;
 use crate::signalling::server::{Server, start};
+use crate::waiting::until;
 
 /// The next fact about the life of a room.
 async fn life(server: &mut Server) -> (String, &'static str) {
     loop {
-        let (room, fact) = server.facts.recv().await.unwrap();
+        let (room, fact) = server.fact().await;
         match fact {
             RoomFact::Opened(_) => return (room, "opened"),
             RoomFact::Closed { reason: None, .. } => return (room, "idle"),
@@ -353,16 +354,11 @@ async fn data_of_the_server_reach_those_who_are_named_and_nobody_for_want_of_a_n
     }
     // Who is active has open channels.
     let is_active = |view: &ParticipantView| view.state == ParticipantState::Active;
-    while !server
-        .rooms
-        .participants("r")
-        .await
-        .unwrap()
-        .iter()
-        .all(is_active)
-    {
-        tokio::task::yield_now().await;
-    }
+    until("both are active", async || {
+        let participants = server.rooms.participants("r").await.unwrap();
+        participants.iter().all(is_active)
+    })
+    .await;
     for (named, receivers) in [
         (json!({}), 2),
         (json!({"destinationIdentities": ["bob", "eve"]}), 1),

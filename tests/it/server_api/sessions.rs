@@ -197,7 +197,7 @@ async fn events(room: &str) -> Vec<Value> {
     ann.farewell().await;
     let mut events = Vec::new();
     loop {
-        let (name, fact) = server.facts.recv().await.unwrap();
+        let (name, fact) = server.fact().await;
         let is_last = matches!(fact, mingtang::media::room::RoomFact::Closed { .. });
         let event = watch.note(&name, &fact);
         events.extend(event.map(|event| serde_json::from_str::<Value>(&event.body).unwrap()));

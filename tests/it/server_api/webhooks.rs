@@ -30,6 +30,7 @@ use super::program;
 use crate::binary;
 use crate::signalling::server::NoSessions;
 use crate::support::World;
+use crate::waiting::{coming, until};
 
 /// What an endpoint was sent, in order.
 type Posts = mpsc::Receiver<(HeaderMap, String)>;
@@ -68,8 +69,13 @@ impl Receiver {
 
     /// The kind of the next event that was sent here.
     async fn next(&mut self) -> String {
-        let (_, body) = self.posts.recv().await.unwrap();
+        let (_, body) = self.post().await;
         kind(&body)
+    }
+
+    /// The next event that was sent here, as it came.
+    async fn post(&mut self) -> (HeaderMap, String) {
+        coming("a post", self.posts.recv()).await.unwrap()
     }
 }
 
@@ -160,13 +166,12 @@ async fn waiting(world: &World) -> i64 {
 
 async fn until_so_many_wait(world: &World, wanted: i64) {
     let mut hand = world.hand().await;
-    loop {
+    until(&format!("{wanted} events wait"), async || {
         let count = sqlx::query_scalar("select count(*) from webhook");
         let count: i64 = count.fetch_one(&mut hand).await.unwrap();
-        if count == wanted {
-            return;
-        }
-    }
+        count == wanted
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -175,7 +180,7 @@ async fn an_event_says_who_wrote_it_and_that_nobody_changed_it() {
     let mut receiver = Receiver::start(&[]).await;
     let mut outgoing = Outgoing::start(&world.context, &[&receiver.url]).await;
     outgoing.open("r");
-    let (headers, body) = receiver.posts.recv().await.unwrap();
+    let (headers, body) = receiver.post().await;
     assert_eq!(headers["content-type"], "application/webhook+json");
     let mut validation = Validation::new(Algorithm::HS256);
     validation.set_issuer(&["devkey"]);
@@ -203,7 +208,7 @@ async fn an_endpoint_that_refuses_gets_the_same_event_again_before_any_other() {
     outgoing.close("r");
     let mut bodies = Vec::new();
     for _ in 0..4 {
-        bodies.push(receiver.posts.recv().await.unwrap().1);
+        bodies.push(receiver.post().await.1);
     }
     let kinds: Vec<String> = bodies.iter().map(|body| kind(body)).collect();
     let wanted = [
@@ -268,7 +273,7 @@ async fn a_server_that_stops_tells_of_the_end_of_its_rooms_at_its_next_start_at_
     assert_eq!(receiver.next().await, "room_started");
     assert!(server.stop());
     let _server = binary::Server::start(data.path());
-    let (_, body) = receiver.posts.recv().await.unwrap();
+    let (_, body) = receiver.post().await;
     let event: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(event["event"], "room_finished");
     assert_eq!(event["roomEndReason"], "ROOM_END_SERVER_SHUTDOWN");

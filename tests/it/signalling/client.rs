@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::server::Server;
+use crate::waiting::coming;
 
 /// What a browser offers when it joins.
 const OFFER: &str = include_str!("../../fixtures/sdp/chromium_join.sdp");
@@ -103,7 +104,7 @@ impl Client {
     /// The next message; `None` when the socket is closed.
     pub async fn hear(&mut self) -> Option<Answer> {
         loop {
-            match self.socket.next().await {
+            match coming("a message of the server", self.socket.next()).await {
                 Some(Ok(Message::Binary(bytes))) => {
                     return proto::SignalResponse::decode(bytes).unwrap().message;
                 }

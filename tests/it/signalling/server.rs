@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use crate::waiting::coming;
 use chrono::TimeDelta;
 use mingtang::http::livekit::{LivekitState, router, twirp};
 use mingtang::hub::rooms::{NamedFact, Rooms};
@@ -154,6 +155,11 @@ impl Server {
             valid_for: TimeDelta::minutes(5),
         };
         self.call.mint(&invitation).unwrap()
+    }
+
+    /// The next thing that a room tells, and the room's name.
+    pub async fn fact(&mut self) -> NamedFact {
+        coming("a fact of a room", self.facts.recv()).await.unwrap()
     }
 
     /// An address below the server's.

@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::client::{Client, single};
 use super::entry::assert_relay;
 use super::server::{Server, start, start_playing};
+use crate::waiting::until;
 
 #[tokio::test]
 async fn both_keep_alives_are_answered_in_the_clients_own_format() {
@@ -124,7 +125,7 @@ async fn whoever_is_removed_is_told_so_and_the_others_see_them_go() {
     while bob.news_of("ann").await.state() != proto::participant_info::State::Disconnected {}
     assert_eq!(server.rooms.participants("r").await.unwrap().len(), 1);
     loop {
-        let (room, fact) = server.facts.recv().await.unwrap();
+        let (room, fact) = server.fact().await;
         assert_eq!(room, "r");
         if let RoomFact::Left {
             identity, reason, ..
@@ -146,13 +147,12 @@ async fn a_room_ends_with_its_last_participant_and_its_transports_with_it() {
         ann.farewell().await.reason(),
         DisconnectReason::ClientInitiated
     );
-    while !matches!(
-        server.facts.recv().await,
-        Some((_, RoomFact::Emptied { .. }))
-    ) {}
-    while server.rooms.participants("r").await.is_ok() {
-        tokio::task::yield_now().await;
-    }
+    while !matches!(server.fact().await, (_, RoomFact::Emptied { .. })) {}
+    let rooms = &server.rooms;
+    until("the room is gone", async || {
+        rooms.participants("r").await.is_err()
+    })
+    .await;
     let commands = server.commands.0.lock().unwrap();
     let opened = commands
         .iter()
@@ -400,21 +400,22 @@ async fn arrives(server: &Server, from: &TransportConfig, packet: &proto::DataPa
 
 /// The next packet that a media thread is handed.
 async fn next_sent(server: &Server) -> (TransportId, proto::DataPacket) {
-    loop {
-        let sent = {
-            let mut commands = server.commands.0.lock().unwrap();
-            let is_data = |command: &Command| matches!(command, Command::SendData { .. });
-            let place = commands.iter().position(is_data);
-            place.map(|place| commands.remove(place))
-        };
-        if let Some(Command::SendData {
-            transport, payload, ..
-        }) = sent
-        {
-            return (transport, proto::DataPacket::decode(payload).unwrap());
-        }
-        tokio::task::yield_now().await;
-    }
+    let mut sent = None;
+    until("data are sent on", async || {
+        let mut commands = server.commands.0.lock().unwrap();
+        let is_data = |command: &Command| matches!(command, Command::SendData { .. });
+        let place = commands.iter().position(is_data);
+        sent = place.map(|place| commands.remove(place));
+        sent.is_some()
+    })
+    .await;
+    let Some(Command::SendData {
+        transport, payload, ..
+    }) = sent
+    else {
+        panic!("it was data");
+    };
+    (transport, proto::DataPacket::decode(payload).unwrap())
 }
 
 /// Transports in the order of the joins.

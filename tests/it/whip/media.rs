@@ -8,6 +8,7 @@ use super::Server;
 use super::client::Session;
 use crate::media::client::{Client, Kind, Way, token};
 use crate::media::{FRAME, WANTED, payload};
+use crate::waiting::until;
 
 /// Lets a device send until a player has enough of both kinds; what came, in order. Whatever comes
 /// was sent byte for byte, unless a former device sent it.
@@ -106,13 +107,10 @@ async fn a_session_ends_with_its_connection() {
     carry(&device.client, &mut player.client, 0).await;
     let path = device.path.clone();
     device.client.leave().await;
-    let gone = async {
-        while server.people("hall").await != ["wall"] {
-            tokio::task::yield_now().await;
-        }
-    };
-    let limit = std::time::Duration::from_secs(20);
-    tokio::time::timeout(limit, gone).await.unwrap();
+    until("the device is gone", async || {
+        server.people("hall").await == ["wall"]
+    })
+    .await;
     let probe = super::client::request(&server, reqwest::Method::GET, &path, "");
     assert_eq!(super::client::answer(probe).await.status, 404);
     server.plane.stop();
