@@ -49,6 +49,9 @@ pub struct SessionAdmission {
     pub reserved: BTreeSet<String>,
     /// Who receives, sees and messages whom in this room; everybody does without one.
     pub policy: Option<Arc<dyn Policy>>,
+    /// Players are listed like people. Otherwise they watch hidden: a wall of screens is nobody
+    /// whom a teacher could look for.
+    pub players_shown: bool,
 }
 
 /// What [`RoomRules::permissions`] answers.
@@ -326,6 +329,9 @@ fn by_rules(
     session: SessionAdmission,
     arrival: &Arrival,
 ) -> Admission {
+    let is_player = arrival.kind == ParticipantKind::Egress;
+    let mut permissions = session.permissions;
+    permissions.hidden |= is_player && !session.players_shown;
     let mut owned = session.reserved;
     owned.extend(session.attributes.keys().cloned());
     Admission {
@@ -339,7 +345,7 @@ fn by_rules(
             attributes: owned,
         },
         policy: session.policy,
-        permissions: session.permissions,
+        permissions,
         layout: arrival.layout,
         kind: arrival.kind,
         auto_subscribe: arrival.auto_subscribe,

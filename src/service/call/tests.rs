@@ -32,6 +32,7 @@ impl RoomRules for OneLesson {
                     attributes: BTreeMap::from([("role".to_owned(), "learner".to_owned())]),
                     reserved: BTreeSet::new(),
                     policy: None,
+                    players_shown: false,
                 })),
                 ("lesson-1", "eve") => Ok(Some(SessionAdmission {
                     permissions: Permissions {
@@ -42,6 +43,7 @@ impl RoomRules for OneLesson {
                     attributes: BTreeMap::from([("role".to_owned(), "learner".to_owned())]),
                     reserved: BTreeSet::from(["floor".to_owned()]),
                     policy: None,
+                    players_shown: false,
                 })),
                 ("lesson-1", _) => Err(no_such_room()),
                 _ => Ok(None),
@@ -454,4 +456,27 @@ async fn a_device_and_a_lesson_take_no_kind_from_a_token() {
     let admitted = admit(&sign(&claims, b"secret")).await.unwrap();
     assert_eq!(admitted.kind, ParticipantKind::Standard);
     assert!(!admitted.permissions.recorder);
+}
+
+#[tokio::test]
+async fn in_a_sessions_room_a_player_watches_hidden_and_a_device_and_a_person_do_not() {
+    let mut token = claims_with("/video/room", json!("lesson-1"));
+    token["sub"] = json!("ann");
+    let token = sign(&token, b"secret");
+    for (kind, hidden) in [
+        (ParticipantKind::Standard, false),
+        (ParticipantKind::Ingress, false),
+        (ParticipantKind::Egress, true),
+    ] {
+        let came = Arrival { kind, ..arrival() };
+        let admission = call_at(NOW).admit(&token, came).await.unwrap();
+        assert_eq!(admission.permissions.hidden, hidden, "{kind:?}");
+    }
+    let plain = sign(&claims(), b"secret");
+    let came = Arrival {
+        kind: ParticipantKind::Egress,
+        ..arrival()
+    };
+    let admission = call_at(NOW).admit(&plain, came).await.unwrap();
+    assert!(!admission.permissions.hidden, "a grant says who is hidden");
 }

@@ -146,6 +146,7 @@ impl RoomRules for LessonRules {
                     attributes: seat.attributes,
                     reserved: BTreeSet::from([FLOOR.to_owned()]),
                     policy: Some(seat.policy),
+                    players_shown: false,
                 })),
                 Err(Error::Refused(refusal)) => Err(refusal),
                 Err(Error::Failed(failure)) => {
