@@ -9,7 +9,7 @@ use axum::http::header::{
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{AppendHeaders, IntoResponse as _, Response};
 use axum::routing::MethodRouter;
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -19,19 +19,21 @@ use utoipa_axum::routes;
 use super::error::Problem;
 use super::extract::{BODY_TIME_MAX, Id, bytes};
 use super::router::{Access, App, Route, bearer};
-use crate::media::room::Trickled;
+use crate::media::room::{SessionOffer, Trickled};
 use crate::service::auth;
-use crate::service::call::{Outcome, Purpose, Sessions};
+use crate::service::call::{IceServer, Opened, Outcome, Purpose, Sessions};
 
 const SDP: &str = "application/sdp";
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
+/// What a session takes.
+const PATCHES: &str = "application/trickle-ice-sdpfrag, application/sdp";
 const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
 /// The routes of this file.
 pub fn routes() -> Vec<Route> {
     let endpoint = |methods: MethodRouter<App>| open_to_pages(methods, ACCEPT_POST, SDP);
-    let session = |methods: MethodRouter<App>| open_to_pages(methods, ACCEPT_PATCH, FRAGMENT);
+    let session = |methods: MethodRouter<App>| open_to_pages(methods, ACCEPT_PATCH, PATCHES);
     vec![
         Route::new(
             Access::Call,
@@ -84,7 +86,8 @@ fn open_to_pages(
     request_body(content = String, content_type = "application/sdp"),
     responses(
         (status = 201, content_type = "application/sdp", body = String,
-            description = "`Location` names the session, `ETag` its ICE session."),
+            description = "`Location` names the session, `ETag` its ICE session, each `Link` a \
+                TURN server with a password of the session's own."),
         (status = 401), (status = 403), (status = 406), (status = 413), (status = 415),
         (status = 503, description = "`Retry-After` says when to try again."),
     ),
@@ -95,6 +98,10 @@ async fn publish(
     Id(room): Id<String>,
     Offer(offer): Offer,
 ) -> Result<Response, Problem> {
+    let offer = SessionOffer {
+        sdp: offer,
+        takes_counter: false,
+    };
     open(&app, &token, &room, Purpose::Publish, &offer).await
 }
 
@@ -103,14 +110,21 @@ async fn publish(
     post, path = "/whep/{room}", tag = "whep",
     params(("room" = String, Path, description = "Name of the room.")),
     request_body(content = String, content_type = "application/sdp"),
-    responses((status = 201, content_type = "application/sdp", body = String)),
+    responses(
+        (status = 201, content_type = "application/sdp", body = String),
+        (status = 406, content_type = "application/sdp", body = String,
+            description = "Where `Accept` names `application/sdp`: an offer of ours, for 30 s; its \
+                answer goes to `Location` by `PATCH`."),
+    ),
 )]
 async fn watch_all(
     State(app): State<App>,
     Bearer(token): Bearer,
     Id(room): Id<String>,
+    headers: HeaderMap,
     Offer(offer): Offer,
 ) -> Result<Response, Problem> {
+    let offer = players(offer, &headers);
     open(&app, &token, &room, Purpose::Watch(None), &offer).await
 }
 
@@ -122,19 +136,26 @@ async fn watch_all(
         ("identity" = String, Path, description = "Whom to watch."),
     ),
     request_body(content = String, content_type = "application/sdp"),
-    responses((status = 201, content_type = "application/sdp", body = String)),
+    responses(
+        (status = 201, content_type = "application/sdp", body = String),
+        (status = 406, content_type = "application/sdp", body = String,
+            description = "Where `Accept` names `application/sdp`: an offer of ours, for 30 s; its \
+                answer goes to `Location` by `PATCH`."),
+    ),
 )]
 async fn watch_one(
     State(app): State<App>,
     Bearer(token): Bearer,
     path: Result<Path<(String, String)>, axum::extract::rejection::PathRejection>,
+    headers: HeaderMap,
     Offer(offer): Offer,
 ) -> Result<Response, Problem> {
     let Path((room, identity)) = path.map_err(|_| Problem::not_found())?;
+    let offer = players(offer, &headers);
     open(&app, &token, &room, Purpose::Watch(Some(identity)), &offer).await
 }
 
-/// Adds candidates, or restarts ICE.
+/// Adds candidates, restarts ICE, or answers an offer of ours.
 #[utoipa::path(
     patch, path = "/media-sessions/{id}", tag = "whip",
     params(("id" = String, Path, description = "From `Location`.")),
@@ -143,7 +164,7 @@ async fn watch_one(
         (status = 204, description = "Candidates were taken note of."),
         (status = 200, content_type = "application/trickle-ice-sdpfrag", body = String,
             description = "ICE restarts; a new `ETag`."),
-        (status = 412), (status = 422), (status = 428),
+        (status = 406), (status = 409), (status = 412), (status = 422), (status = 428),
     ),
 )]
 async fn trickle(
@@ -151,8 +172,12 @@ async fn trickle(
     Bearer(token): Bearer,
     Id(id): Id<String>,
     headers: HeaderMap,
-    Fragment(fragment): Fragment,
+    patch: Patch,
 ) -> Result<Response, Problem> {
+    let fragment = match patch {
+        Patch::Fragment(fragment) => fragment,
+        Patch::Answer(sdp) => return answered(&app, &token, &id, sdp).await,
+    };
     let tag = believed(&headers).ok_or_else(no_tag)?;
     let sessions = sessions(&app)?;
     match sessions.trickle(&token, &id, tag, fragment).await? {
@@ -252,25 +277,67 @@ async fn whep_one_options() {}
 )]
 async fn session_options() {}
 
+/// The offer of a player, which may take one of ours instead where it says so.
+fn players(sdp: String, headers: &HeaderMap) -> SessionOffer {
+    let accepted = headers.get_all(ACCEPT).iter();
+    let mut accepted = accepted.flat_map(|value| value.to_str().unwrap_or("").split(','));
+    let takes_counter = accepted.any(|one| {
+        let essence = one.split(';').next().unwrap_or("").trim();
+        essence.eq_ignore_ascii_case(SDP)
+    });
+    SessionOffer { sdp, takes_counter }
+}
+
+async fn answered(app: &App, token: &str, id: &str, sdp: String) -> Result<Response, Problem> {
+    match sessions(app)?.answer(token, id, sdp).await? {
+        true => Ok(StatusCode::NO_CONTENT.into_response()),
+        false => Err(unacceptable()),
+    }
+}
+
 async fn open(
     app: &App,
     token: &str,
     room: &str,
     purpose: Purpose,
-    offer: &str,
+    offer: &SessionOffer,
 ) -> Result<Response, Problem> {
     match sessions(app)?.open(token, room, purpose, offer).await? {
-        Outcome::Opened(session) => {
-            let headers = [
-                (LOCATION, format!("/media-sessions/{}", session.id)),
-                (ETAG, quoted(&session.tag)),
-                (CONTENT_TYPE, SDP.to_owned()),
-            ];
-            Ok((StatusCode::CREATED, headers, session.answer).into_response())
-        }
+        Outcome::Opened(session) => Ok(described(StatusCode::CREATED, session)),
+        Outcome::Countered(session) => Ok(described(StatusCode::NOT_ACCEPTABLE, session)),
         Outcome::Unacceptable => Err(unacceptable()),
         Outcome::TooMuch => Err(Problem::too_large()),
     }
+}
+
+/// A `Link` for every address of an ICE server (RFC 9725 section 4.6).
+fn links(servers: &[IceServer]) -> AppendHeaders<Vec<(HeaderName, String)>> {
+    let links = servers.iter().flat_map(|server| {
+        let IceServer {
+            urls,
+            username,
+            credential,
+        } = server;
+        urls.iter().map(move |url| {
+            let link = format!(
+                "<{url}>; rel=\"ice-server\"; username=\"{username}\"; \
+                 credential=\"{credential}\"; credential-type=\"password\""
+            );
+            (LINK, link)
+        })
+    });
+    AppendHeaders(links.collect())
+}
+
+/// A description of ours, and where the session is that it began.
+fn described(status: StatusCode, session: Opened) -> Response {
+    let headers = [
+        (LOCATION, format!("/media-sessions/{}", session.id)),
+        (ETAG, quoted(&session.tag)),
+        (CONTENT_TYPE, SDP.to_owned()),
+    ];
+    let links = links(&session.ice_servers);
+    (status, headers, links, session.description).into_response()
 }
 
 fn sessions(app: &App) -> Result<Sessions, Problem> {
@@ -314,32 +381,44 @@ impl<S: Send + Sync> FromRequest<S> for Offer {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        text(request, state, SDP).await.map(Self)
+        match media_type(&request) {
+            Some(SDP) => text(request, state).await.map(Self),
+            _ => Err(wrong_type()),
+        }
     }
 }
 
-/// A part of one.
-struct Fragment(String);
+/// What comes after the offer.
+enum Patch {
+    /// A part of a description, about ICE.
+    Fragment(String),
+    /// An answer.
+    Answer(String),
+}
 
-impl<S: Send + Sync> FromRequest<S> for Fragment {
+impl<S: Send + Sync> FromRequest<S> for Patch {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        text(request, state, FRAGMENT).await.map(Self)
+        match media_type(&request) {
+            Some(FRAGMENT) => text(request, state).await.map(Self::Fragment),
+            Some(SDP) => text(request, state).await.map(Self::Answer),
+            _ => Err(wrong_type()),
+        }
     }
 }
 
-async fn text<S: Send + Sync>(
-    request: Request,
-    state: &S,
-    media_type: &'static str,
-) -> Result<String, Problem> {
+/// Which of ours a request's body is.
+fn media_type(request: &Request) -> Option<&'static str> {
     let given = request.headers().get(CONTENT_TYPE);
     let given = given.and_then(|value| value.to_str().ok()).unwrap_or("");
     let essence = given.split(';').next().unwrap_or("").trim();
-    if !essence.eq_ignore_ascii_case(media_type) {
-        return Err(wrong_type());
-    }
+    let ours = [SDP, FRAGMENT].into_iter();
+    let mut same = ours.filter(|known| essence.eq_ignore_ascii_case(known));
+    same.next()
+}
+
+async fn text<S: Send + Sync>(request: Request, state: &S) -> Result<String, Problem> {
     let bytes = bytes(request, state, BODY_TIME_MAX).await?;
     String::from_utf8(bytes.into()).map_err(|_| Problem::malformed())
 }

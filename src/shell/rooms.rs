@@ -19,7 +19,9 @@ use crate::hub::rooms::{
 };
 use crate::media::command::{Command, Event, Fingerprint};
 use crate::media::placement::{Placement, Shards};
-use crate::media::room::{Input, LiveIds, Opening, Output, Room, RoomConfig, RoomFact, RoomLimits};
+use crate::media::room::{
+    Input, LiveIds, Opening, Output, Room, RoomConfig, RoomFact, RoomLimits, SessionOffer,
+};
 use crate::media::signal::{Admission, LeaveReason, Notice, Request, RoomView};
 
 /// A room that nobody came into for so long ends.
@@ -386,7 +388,7 @@ impl Desk {
     fn open(
         &mut self,
         admission: Box<Admission>,
-        offer: String,
+        offer: SessionOffer,
         ticket: Ticket,
         reply: oneshot::Sender<Notice>,
     ) {

@@ -55,9 +55,9 @@ class WhipTest(unittest.TestCase):
         address = f"{self.server.http}/whip/{room}"
         return self.start(WHIP_CLIENT, address, token, "--publish", colour)
 
-    def player(self, room: str, of: str = "") -> Client:
+    def player(self, room: str, of: str = "", *rest: str) -> Client:
         token = self.server.token(room, "wall")
-        return self.start(WHIP_CLIENT, f"{self.server.http}/whep/{room}{of}", token)
+        return self.start(WHIP_CLIENT, f"{self.server.http}/whep/{room}{of}", token, *rest)
 
     def member(self, room: str, *rest: str) -> Client:
         token = self.server.token(room, "member")
@@ -118,6 +118,14 @@ class WhipTest(unittest.TestCase):
         player = self.player(room)
         self.member(room, "--publish", "blue")
         self.assert_received(player.result(), "blue")
+
+    def test_a_player_that_offered_in_vain_hears_and_sees_by_the_counter_offer(self) -> None:
+        room = "whep-counter"
+        player = self.player(room, "/terminal", "--counter")
+        self.device(room, "red")
+        result = player.result()
+        self.assert_received(result, "red")
+        self.assertEqual(result["deleted"], 200)
 
     def test_a_player_is_shown_to_sdks_as_one(self) -> None:
         room = "whep-kind"

@@ -3,7 +3,9 @@
 Publishes a 440 Hz tone and a plain coloured picture, or watches and prints one JSON line with what
 it heard and saw. Usage:
 
-    whip_client.py ADDRESS TOKEN [--publish COLOUR] [--seconds N]
+    whip_client.py ADDRESS TOKEN [--publish COLOUR | --counter] [--seconds N]
+
+With --counter it offers nothing that can be carried, and answers the offer that it gets instead.
 """
 
 import argparse
@@ -12,6 +14,7 @@ import fractions
 import json
 import os
 import sys
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -19,6 +22,8 @@ import numpy as np
 from aiortc import AudioStreamTrack, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 from av import AudioFrame, VideoFrame
 from material import COLOURS, HEIGHT, RATE_HZ, WIDTH, tone
+
+NO_CONTENT, NOT_ACCEPTABLE = 204, 406
 
 
 class Tone(AudioStreamTrack):
@@ -75,7 +80,44 @@ def request(method: str, address: str, token: str, offer: str = ""):
     made = urllib.request.Request(address, method=method, data=offer.encode() or None)
     made.add_header("authorization", f"Bearer {token}")
     made.add_header("content-type", "application/sdp")
-    return urllib.request.urlopen(made, timeout=10)
+    made.add_header("accept", "application/sdp")
+    try:
+        return urllib.request.urlopen(made, timeout=10)
+    except urllib.error.HTTPError as answer:
+        if answer.code != NOT_ACCEPTABLE:
+            raise
+        return answer
+
+
+async def countered(connection: RTCPeerConnection, arguments: argparse.Namespace) -> str:
+    """Offers data channels alone, answers what is offered instead; the session's address."""
+    hopeless = RTCPeerConnection()
+    hopeless.createDataChannel("nothing")
+    await hopeless.setLocalDescription(await hopeless.createOffer())
+    offer = hopeless.localDescription.sdp
+    await hopeless.close()
+    answer = await asyncio.to_thread(request, "POST", arguments.address, arguments.token, offer)
+    if answer.status != NOT_ACCEPTABLE:
+        raise SystemExit(f"a counter-offer was due, not {answer.status}")
+    session = urllib.parse.urljoin(arguments.address, answer.headers["location"])
+    await connection.setRemoteDescription(RTCSessionDescription(answer.read().decode(), "offer"))
+    await connection.setLocalDescription(await connection.createAnswer())
+    own = connection.localDescription.sdp
+    agreed = await asyncio.to_thread(request, "PATCH", session, arguments.token, own)
+    if agreed.status != NO_CONTENT:
+        raise SystemExit(f"the answer was not taken: {agreed.status}")
+    return session
+
+
+async def opened(connection: RTCPeerConnection, arguments: argparse.Namespace) -> str:
+    """Offers, and takes the answer; the session's address."""
+    await connection.setLocalDescription(await connection.createOffer())
+    offer = connection.localDescription.sdp
+    answer = await asyncio.to_thread(request, "POST", arguments.address, arguments.token, offer)
+    session = urllib.parse.urljoin(arguments.address, answer.headers["location"])
+    sdp = answer.read().decode()
+    await connection.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+    return session
 
 
 async def run(arguments: argparse.Namespace) -> dict:
@@ -83,7 +125,7 @@ async def run(arguments: argparse.Namespace) -> dict:
     if arguments.publish:
         for track in (Tone(), Picture(arguments.publish)):
             connection.addTransceiver(track, direction="sendonly")
-    else:
+    elif not arguments.counter:
         for kind in ("audio", "video"):
             connection.addTransceiver(kind, direction="recvonly")
 
@@ -92,12 +134,7 @@ async def run(arguments: argparse.Namespace) -> dict:
         work = hear if track.kind == "audio" else see
         tasks.append(asyncio.create_task(work(track, result)))
 
-    await connection.setLocalDescription(await connection.createOffer())
-    offer = connection.localDescription.sdp
-    answer = await asyncio.to_thread(request, "POST", arguments.address, arguments.token, offer)
-    session = urllib.parse.urljoin(arguments.address, answer.headers["location"])
-    sdp = answer.read().decode()
-    await connection.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+    session = await (countered if arguments.counter else opened)(connection, arguments)
     print(json.dumps({"event": "connected"}), flush=True)
     deadline = asyncio.get_running_loop().time() + arguments.seconds
     while asyncio.get_running_loop().time() < deadline:
@@ -116,6 +153,7 @@ def main() -> None:
     parser.add_argument("address")
     parser.add_argument("token")
     parser.add_argument("--publish", choices=sorted(COLOURS))
+    parser.add_argument("--counter", action="store_true")
     parser.add_argument("--seconds", type=float, default=30)
     result = asyncio.run(run(parser.parse_args()))
     print(json.dumps({"event": "result", **result}), flush=True)

@@ -87,7 +87,8 @@ pub fn outbound(notice: Notice, ice_servers: impl FnOnce() -> Vec<IceServer>) ->
         // The first two are for the session itself, the others for clients without signalling.
         Notice::OwnData { .. }
         | Notice::Cut
-        | Notice::SessionAnswer { .. }
+        | Notice::SessionAnswer(_)
+        | Notice::CounterOffer(_)
         | Notice::Trickled(_) => return None,
         Notice::RequestDone { request_id } => done(request_id),
         Notice::RequestRefused {

@@ -23,8 +23,10 @@ use self::sessions::Sessions;
 use crate::domain::id::ParticipantId;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::media::command::Event;
-use crate::media::room::{Input, RoomFact, Trickled};
-use crate::media::signal::{Admission, LeaveReason, Notice, ParticipantView, Request, RoomView};
+use crate::media::room::{Input, RoomFact, SessionOffer, Trickled};
+use crate::media::signal::{
+    Admission, LeaveReason, Notice, ParticipantView, Request, RequestRefusal, RoomView,
+};
 
 /// Rooms alive at once; a join that would make one more is refused.
 pub const ROOMS_MAX: usize = 4_096;
@@ -78,7 +80,7 @@ pub enum Letter {
         /// With what rights.
         admission: Box<Admission>,
         /// The client's session description.
-        offer: String,
+        offer: SessionOffer,
         /// The session's place in the registry, to be kept as long as the participant is here.
         ticket: Ticket,
         /// What the room has to say to it.
@@ -260,7 +262,7 @@ impl Rooms {
         id: &str,
         entry: SessionEntry,
         admission: Admission,
-        offer: &str,
+        offer: &SessionOffer,
     ) -> Result<Notice, Refusal> {
         for _ in 0..JOIN_ATTEMPTS_MAX {
             let ticket = self.inner.sessions.reserve(id, entry.clone())?;
@@ -268,7 +270,7 @@ impl Rooms {
             let (reply, answer) = oneshot::channel();
             let letter = Letter::Open {
                 admission: Box::new(admission.clone()),
-                offer: offer.to_owned(),
+                offer: offer.clone(),
                 ticket,
                 reply,
             };
@@ -302,6 +304,21 @@ impl Rooms {
             return Err(gone());
         };
         Ok(news)
+    }
+
+    /// What a client without signalling answers to an offer of the room's own; a refusal of the
+    /// room, if it has one.
+    ///
+    /// # Errors
+    /// `room.gone` when the session is over.
+    pub async fn answer(&self, id: &str, sdp: String) -> Result<Option<RequestRefusal>, Refusal> {
+        let notice = self.ask_of_session(id, Request::Answer { id: 0, sdp });
+        let notice = notice.await?;
+        if let Notice::RequestRefused { reason, .. } = notice {
+            return Ok(Some(reason));
+        }
+        let done = matches!(notice, Notice::RequestDone { .. });
+        if done { Ok(None) } else { Err(gone()) }
     }
 
     /// Ends a session without signalling; it is over when this returns.

@@ -265,12 +265,16 @@ impl Answering {
 
     /// The answer, and the whole map of section to track.
     pub fn answer(&mut self) -> (String, BTreeMap<String, TrackId>) {
+        self.describe(Setup::Passive)
+    }
+
+    fn describe(&mut self, setup: Setup) -> (String, BTreeMap<String, TrackId>) {
         let mut description = self.local.description();
         let mut map = BTreeMap::new();
         for section in &mut self.sections {
             let mut answered = section.answer();
             if !answered.rejected {
-                answered.transport = self.local.lines(Setup::Passive);
+                answered.transport = self.local.lines(setup);
                 if description.bundle.is_empty() {
                     answered.candidates = self.local.place.candidates().clone();
                 }

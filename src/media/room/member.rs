@@ -72,6 +72,8 @@ pub struct PublisherSide {
     pub link: Link,
     /// An offer of this number waits for its answer.
     pub answer_due: Option<u32>,
+    /// The sections are of our making, and wait for the client to agree.
+    pub proposed: bool,
 }
 
 /// The connection that we offer.
@@ -209,7 +211,11 @@ impl Member {
     pub fn hears(&self, notice: &Notice) -> bool {
         let answers = matches!(
             notice,
-            Notice::SessionAnswer { .. } | Notice::Trickled(_) | Notice::RequestRefused { .. }
+            Notice::SessionAnswer(_)
+                | Notice::CounterOffer(_)
+                | Notice::Trickled(_)
+                | Notice::RequestDone { .. }
+                | Notice::RequestRefused { .. }
         );
         self.listens() || (answers && self.signal)
     }

@@ -32,7 +32,7 @@ use chrono::{DateTime, Utc};
 
 pub use self::config::{LiveIds, RoomConfig, RoomLimits};
 pub use self::machine::Room;
-pub use self::oneshot::Trickled;
+pub use self::oneshot::{Described, Trickled};
 pub use self::policy::{Audience, Everybody, Policy, UntilCrowded};
 use super::command::{Command, DataChannel, Event};
 use super::signal::{
@@ -163,8 +163,17 @@ pub struct Opening {
     pub participant: ParticipantId,
     /// With what rights.
     pub admission: Admission,
-    /// The client's session description, RFC 8866 text.
-    pub offer: String,
+    /// The client's session description.
+    pub offer: SessionOffer,
+}
+
+/// The one offer of a client without signalling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionOffer {
+    /// RFC 8866 text.
+    pub sdp: String,
+    /// A player that is content with an offer of ours where its own cannot be served.
+    pub takes_counter: bool,
 }
 
 /// What a room wants done.

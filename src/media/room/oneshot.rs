@@ -4,9 +4,13 @@
 //! how many a player takes. A player's sections keep their streams for good; the tracks that it
 //! watches come and go beneath them.
 
+use chrono::TimeDelta;
+
 use super::link::Link;
+use super::machine::Timer;
 use super::member::PublisherSide;
 use super::sections::refusal_of;
+use super::stay::CONNECT_WITHIN;
 use super::track::Track;
 use super::{Opening, Room};
 use crate::domain::id::{ParticipantId, TrackId};
@@ -21,6 +25,18 @@ use crate::media::signal::{
 /// What the highest of several layers is taken for, pixels: descriptions do not tell sizes, and
 /// receivers that show a small picture are to get a low layer.
 const NOMINAL_SIZE: (u32, u32) = (1280, 720);
+
+/// A player that does not answer our offer within this is gone.
+const COUNTER_OFFER_VALID: TimeDelta = TimeDelta::seconds(30);
+
+/// Our description for a client without signalling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// RFC 8866 text.
+    pub sdp: String,
+    /// Names the ICE session; changes when ICE restarts.
+    pub tag: String,
+}
 
 /// What became of [`crate::media::signal::Request::Trickle`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,10 +65,22 @@ impl Room {
             admission,
             offer,
         } = opening;
-        match self.read_offer(participant, &admission, &offer) {
+        let takes_counter = offer.takes_counter
+            && admission.kind == ParticipantKind::Egress
+            && admission.permissions.subscribe;
+        match self.read_offer(participant, &admission, &offer.sdp) {
             Ok((sections, tracks)) => {
                 self.join(participant, admission);
-                self.begin_session(participant, sections, tracks);
+                self.begin_session(participant, sections, tracks, false);
+            }
+            Err(RequestRefusal::UnsupportedType) if takes_counter => {
+                let mut sections = Answering::new(self.local());
+                sections.propose();
+                self.stand(participant, &mut sections);
+                self.join(participant, admission);
+                self.begin_session(participant, sections, Vec::new(), true);
+                let until = self.now + COUNTER_OFFER_VALID;
+                self.timers.arm(Timer::Connect(participant), until);
             }
             Err(reason) => {
                 let refused = Notice::RequestRefused {
@@ -81,8 +109,7 @@ impl Room {
             if !admission.permissions.subscribe {
                 return Err(RequestRefusal::NotAllowed);
             }
-            let id = || TrackId::new(self.now, &*self.config.entropy);
-            sections.stand(&participant.sid(), id);
+            self.stand(participant, &mut sections);
         } else {
             let mut taken = Vec::new();
             for incoming in sections.incoming() {
@@ -102,11 +129,17 @@ impl Room {
         }
     }
 
+    fn stand(&self, participant: ParticipantId, sections: &mut Answering) {
+        let id = || TrackId::new(self.now, &*self.config.entropy);
+        sections.stand(&participant.sid(), id);
+    }
+
     fn begin_session(
         &mut self,
         participant: ParticipantId,
         sections: Answering,
         tracks: Vec<AddTrack>,
+        proposed: bool,
     ) {
         if !self.members.contains_key(&participant) {
             return;
@@ -116,6 +149,7 @@ impl Room {
             sections,
             link,
             answer_due: Some(0),
+            proposed,
         };
         self.open_publisher(participant, &side);
         if let Some(member) = self.members.get_mut(&participant) {
@@ -166,13 +200,61 @@ impl Room {
             return;
         };
         if side.answer_due.take().is_some() {
-            let (sdp, _) = side.sections.answer();
             let tag = side.sections.local().ice().ufrag.clone();
-            self.tell(participant, Notice::SessionAnswer { sdp, tag });
+            let notice = if side.proposed {
+                let sdp = side.sections.proposal();
+                Notice::CounterOffer(Described { sdp, tag })
+            } else {
+                let (sdp, _) = side.sections.answer();
+                Notice::SessionAnswer(Described { sdp, tag })
+            };
+            self.tell(participant, notice);
+        }
+        if self.is_proposed(participant) {
+            return;
         }
         for (outgoing, taken) in self.occupy_waiting(participant) {
             self.start_leg(participant, &outgoing, taken);
         }
+    }
+
+    fn is_proposed(&self, participant: ParticipantId) -> bool {
+        let member = self.members.get(&participant);
+        let side = member.and_then(|member| member.publisher.as_ref());
+        side.is_some_and(|side| side.proposed)
+    }
+
+    /// A player's answer to our own offer.
+    pub(super) fn agreed(&mut self, participant: ParticipantId, text: &str) {
+        let request_id = 0;
+        let notice = match self.agree(participant, text) {
+            Ok(()) => Notice::RequestDone { request_id },
+            Err(reason) => Notice::RequestRefused {
+                request_id,
+                reason,
+                cid: None,
+            },
+        };
+        self.tell(participant, notice);
+    }
+
+    fn agree(&mut self, participant: ParticipantId, text: &str) -> Result<(), RequestRefusal> {
+        let member = self.members.get_mut(&participant);
+        let side = member.and_then(|member| member.publisher.as_mut());
+        let side = side.filter(|side| side.proposed);
+        let side = side.ok_or(RequestRefusal::NotFound)?;
+        side.sections.agree(text).map_err(refusal_of)?;
+        side.proposed = false;
+        let transport = side.link.transport;
+        let fingerprints = side.sections.fingerprints().to_vec();
+        self.command(Command::SetRemote {
+            transport,
+            fingerprints,
+        });
+        self.timers
+            .arm(Timer::Connect(participant), self.now + CONNECT_WITHIN);
+        self.unsettled.insert(participant);
+        Ok(())
     }
 
     fn occupy_waiting(&mut self, participant: ParticipantId) -> Vec<(Outgoing, Taken)> {

@@ -24,6 +24,7 @@ impl Room {
                 sections: Answering::new(local),
                 link,
                 answer_due: None,
+                proposed: false,
             }
         });
         let result = side.sections.offer(text);
@@ -110,6 +111,9 @@ impl Room {
         let Some(member) = self.members.get_mut(&participant) else {
             return;
         };
+        if member.admission.layout == Layout::OneShot {
+            return self.agreed(participant, text);
+        }
         let Some(side) = &mut member.subscriber else {
             return;
         };

@@ -18,7 +18,7 @@ use crate::media::negotiation::{Local, Offering};
 use crate::media::signal::{Admission, Layout, LeaveReason, Notice, ParticipantState, Welcome};
 
 /// A join that never connects ends after this.
-const CONNECT_WITHIN: TimeDelta = TimeDelta::seconds(60);
+pub(super) const CONNECT_WITHIN: TimeDelta = TimeDelta::seconds(60);
 /// A participant whose transport is gone, or whose signalling is and that was not connected, is
 /// given up after this.
 const LOST_AFTER: TimeDelta = TimeDelta::seconds(5);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{Layout, ParticipantView, RoomView, TrackView};
 use crate::domain::id::{ParticipantId, TrackId};
 use crate::media::command::DataChannel;
-use crate::media::room::Trickled;
+use crate::media::room::{Described, Trickled};
 
 /// A message to a client.
 #[derive(Clone, Debug)]
@@ -31,12 +31,10 @@ pub enum Notice {
         mid_to_track: BTreeMap<String, TrackId>,
     },
     /// Answer to the one offer of a client of [`Layout::OneShot`].
-    SessionAnswer {
-        /// Our description.
-        sdp: String,
-        /// Names the ICE session; changes when ICE restarts.
-        tag: String,
-    },
+    SessionAnswer(Described),
+    /// Our own offer to a client of [`Layout::OneShot`] whose offer cannot be served; answered by
+    /// [`super::Request::Answer`].
+    CounterOffer(Described),
     /// Answer to [`Request::Trickle`].
     Trickled(Trickled),
     /// Our offer on the subscriber connection.

@@ -21,7 +21,8 @@ pub enum Request {
         /// RFC 8866 text, at most 256 KiB.
         sdp: String,
     },
-    /// Answer to our offer on the subscriber connection.
+    /// Answer to our offer: on the subscriber connection, or to [`super::Notice::CounterOffer`],
+    /// which is answered by [`super::Notice::RequestDone`] or [`super::Notice::RequestRefused`].
     Answer {
         /// Number of our offer, or 0 where the client does not number.
         id: u32,

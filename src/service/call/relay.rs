@@ -29,6 +29,14 @@ pub struct IceServer {
     pub credential: String,
 }
 
+impl std::fmt::Debug for IceServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IceServer")
+            .field("urls", &self.urls)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Relays {
     /// A password of somebody's own.
     pub fn grant(&self, identity: &str, now: DateTime<Utc>) -> IceServer {

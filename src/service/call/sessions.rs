@@ -12,11 +12,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
-use super::{Arrival, Call};
+use super::{Arrival, Call, IceServer};
 use crate::domain::entropy::Entropy;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::hub::rooms::{Rooms, SessionEntry, gone};
-use crate::media::room::Trickled;
+use crate::media::room::{Described, SessionOffer, Trickled};
 use crate::media::signal::{
     ClientDescription, Layout, LeaveReason, Notice, ParticipantKind, RequestRefusal,
 };
@@ -51,8 +51,10 @@ pub struct Opened {
     pub id: String,
     /// Names its ICE session.
     pub tag: String,
-    /// Our answer.
-    pub answer: String,
+    /// Our answer, or our own offer.
+    pub description: String,
+    /// The servers beside ours that the client may reach media by.
+    pub ice_servers: Vec<IceServer>,
 }
 
 /// What became of an offer.
@@ -60,6 +62,9 @@ pub struct Opened {
 pub enum Outcome {
     /// A session began.
     Opened(Opened),
+    /// The offer has nothing in it that this server could carry: here is one of ours, which
+    /// [`Sessions::answer`] takes the answer to.
+    Countered(Opened),
     /// The offer is sound, and has nothing in it that this server could carry.
     Unacceptable,
     /// The offer has more sections than this server takes.
@@ -77,7 +82,7 @@ impl Sessions {
         token: &str,
         room: &str,
         purpose: Purpose,
-        offer: &str,
+        offer: &SessionOffer,
     ) -> Result<Outcome, Refusal> {
         let admission = self.call.admit(token, arrival(purpose)).await?;
         if admission.room != room {
@@ -90,9 +95,19 @@ impl Sessions {
         };
         let id = self.id();
         let notice = self.rooms.open(&id, entry, admission, offer).await?;
-        if let Notice::SessionAnswer { sdp, tag } = notice {
-            let answer = sdp;
-            return Ok(Outcome::Opened(Opened { id, tag, answer }));
+        // In the session's name, which every header can carry and which is no person's.
+        let ice_servers = self.call.ice_servers(&id);
+        let opened = |ours: Described| Opened {
+            id,
+            tag: ours.tag,
+            description: ours.sdp,
+            ice_servers,
+        };
+        if let Notice::SessionAnswer(ours) = notice {
+            return Ok(Outcome::Opened(opened(ours)));
+        }
+        if let Notice::CounterOffer(ours) = notice {
+            return Ok(Outcome::Countered(opened(ours)));
         }
         if let Notice::RequestRefused { reason, .. } = notice {
             return refused(reason);
@@ -115,6 +130,21 @@ impl Sessions {
     ) -> Result<Trickled, Refusal> {
         self.check(token, id)?;
         self.rooms.trickle(id, tag, fragment).await
+    }
+
+    /// Takes a player's answer to our own offer.
+    ///
+    /// # Errors
+    /// As [`Self::trickle`]; `session.no_offer` when no offer of ours waits, `session.bad_offer`.
+    /// `Ok(false)` when nothing of ours was accepted.
+    pub async fn answer(&self, token: &str, id: &str, sdp: String) -> Result<bool, Refusal> {
+        self.check(token, id)?;
+        match self.rooms.answer(id, sdp).await? {
+            None => Ok(true),
+            Some(RequestRefusal::NotFound) => Err(no_offer()),
+            Some(RequestRefusal::Malformed | RequestRefusal::LimitExceeded) => Err(bad_offer()),
+            Some(RequestRefusal::NotAllowed | RequestRefusal::UnsupportedType) => Ok(false),
+        }
     }
 
     /// Ends a session.
@@ -218,6 +248,15 @@ fn bad_offer() -> Refusal {
         "session.bad_offer",
         "会话描述无法读取。",
         "The session description cannot be read.",
+    )
+}
+
+fn no_offer() -> Refusal {
+    Refusal::new(
+        RefusalKind::Conflict,
+        "session.no_offer",
+        "服务器没有等待回应的会话描述。",
+        "No offer of the server waits for an answer.",
     )
 }
 

@@ -11,11 +11,18 @@ use std::sync::Arc;
 use mingtang::http::App;
 use mingtang::hub::rooms::NamedFact;
 use mingtang::shell::clock::SystemClock;
+use mingtang::shell::config::Turn;
 use mingtang::shell::keys::ApiKey;
 use mingtang::shell::plane::Plane;
 use tokio::sync::mpsc;
 
 use crate::support::World;
+
+/// Where the server's clients find a relay.
+pub const TURN_URLS: [&str; 2] = [
+    "turn:turn.example.org:3478",
+    "turns:turn.example.org:443?transport=tcp",
+];
 
 /// A whole server by the real clock.
 pub struct Server {
@@ -35,7 +42,12 @@ impl Server {
             secret: "a secret of thirty-two characters".to_owned(),
         };
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let config = crate::media::config(anywhere, true);
+        let mut config = crate::media::config(anywhere, true);
+        config.turn = Some(Turn {
+            urls: TURN_URLS.map(str::to_owned).to_vec(),
+            secret: "shared".to_owned(),
+            credential_seconds: 600,
+        });
         let (plane, facts) = Plane::start(&config, context, &key).unwrap();
         let mut app = App::new(context.clone());
         app.classrooms = Some(plane.classrooms());

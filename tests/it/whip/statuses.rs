@@ -1,12 +1,17 @@
 //! Every status that WHIP and WHEP have for a request.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::Utc;
+use hmac::{Hmac, Mac as _};
 use mingtang::media::signal::LeaveReason;
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::json;
+use sha1::Sha1;
 
-use super::Server;
 use super::client::{Answer, FRAGMENT, SDP, Session, answer, offer_of, post, request, value};
+use super::{Server, TURN_URLS};
 use crate::media::client::{Client, token, token_with};
 
 async fn offer(publishes: bool) -> String {
@@ -37,6 +42,11 @@ async fn an_offer_is_answered_with_a_session_and_everything_to_reach_it() {
     assert!(exposed.contains("location") && exposed.contains("etag"));
     let watched = post(&server, "/whep/hall", &token, offer(false).await).await;
     assert_eq!(watched.status, 201);
+    for opened in [&posted, &watched] {
+        relays_are_linked(opened);
+    }
+    assert_ne!(posted.header("link"), watched.header("link"));
+    assert!(exposed.contains("link"));
     assert!(watched.text.contains("a=sendonly") && !watched.text.contains("a=recvonly"));
 }
 
@@ -81,6 +91,30 @@ async fn offers_that_cannot_be_taken_are_told_apart() {
     assert!(server.people("hall").await.is_empty(), "none came in");
 }
 
+/// Every address of the relay comes with a name that ends soon and the password for it.
+fn relays_are_linked(opened: &Answer) {
+    let links = opened.headers.get_all("link").iter();
+    let links: Vec<&str> = links.map(|link| link.to_str().unwrap()).collect();
+    assert_eq!(links.len(), TURN_URLS.len());
+    for (link, url) in links.iter().zip(TURN_URLS) {
+        let parameters = link.strip_prefix(&format!("<{url}>; ")).unwrap();
+        let parameter = |name: &str| {
+            let (_, rest) = parameters.split_once(&format!("{name}=\"")).unwrap();
+            rest.split_once('"').unwrap().0.to_owned()
+        };
+        assert_eq!(parameter("rel"), "ice-server");
+        assert_eq!(parameter("credential-type"), "password");
+        let username = parameter("username");
+        let (until, _) = username.split_once(':').unwrap();
+        let left = until.parse::<i64>().unwrap() - Utc::now().timestamp();
+        assert!((1..=600).contains(&left), "{left}");
+        let mac = Hmac::<Sha1>::new_from_slice(b"shared").unwrap();
+        let password = mac.chain_update(&username).finalize().into_bytes();
+        assert_eq!(parameter("credential"), STANDARD.encode(password));
+        assert!(!username.contains("terminal"), "no person in a header");
+    }
+}
+
 async fn patch(server: &Server, path: &str, token: &str, headers: &[(&str, &str)]) -> Answer {
     let same = "a=end-of-candidates\r\n";
     let mut patch = request(server, Method::PATCH, path, token).body(same);
@@ -114,6 +148,11 @@ async fn fragments_need_the_tag_in_force_and_sections_that_exist() {
         (
             &own,
             vec![("content-type", SDP), ("if-match", tag)],
+            outcome(409, "session.no_offer"),
+        ),
+        (
+            &own,
+            vec![("content-type", "text/plain"), ("if-match", tag)],
             outcome(415, "session.media_type"),
         ),
         (
@@ -134,7 +173,7 @@ async fn fragments_need_the_tag_in_force_and_sections_that_exist() {
     ] {
         let patched = patch(&server, path, token, &headers).await;
         assert_eq!(patched.outcome(), expected, "{headers:?}");
-        assert_eq!(patched.header("accept-patch"), FRAGMENT);
+        assert_eq!(patched.header("accept-patch"), format!("{FRAGMENT}, {SDP}"));
     }
     let foreign = session.patch(&server, tag, "a=mid:not-there\r\n").await;
     assert_eq!(foreign.outcome(), outcome(422, "session.other_sections"));
@@ -228,4 +267,46 @@ async fn a_server_that_stops_says_when_to_come_again() {
     assert_eq!(posted.outcome(), outcome(503, "room.stopping"));
     assert!(!posted.header("retry-after").is_empty());
     assert_eq!(session.delete(&server).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_player_that_accepts_it_is_offered_what_it_should_have_offered() {
+    let server = Server::start().await;
+    let own = token("hall", "wall");
+    let sends = offer(true).await;
+    let accepting = |path: &str, accept: &'static str| {
+        let request = request(&server, Method::POST, path, &own);
+        let typed = request.header(CONTENT_TYPE, SDP).header("accept", accept);
+        answer(typed.body(sends.clone()))
+    };
+    for accept in ["*/*", "application/json"] {
+        let refused = accepting("/whep/hall", accept).await;
+        assert_eq!(refused.outcome(), outcome(406, "session.unacceptable"));
+    }
+    let countered = accepting("/whep/hall/terminal", "text/html, application/sdp;q=0.5").await;
+    assert_eq!(
+        (countered.status, countered.header("content-type")),
+        (406, SDP)
+    );
+    assert!(countered.text.contains("a=sendonly") && countered.text.contains("a=setup:actpass"));
+    relays_are_linked(&countered);
+    let path = countered.header("location");
+    let reply = |sdp: String| {
+        let patch = request(&server, Method::PATCH, path, &own);
+        answer(patch.header(CONTENT_TYPE, SDP).body(sdp))
+    };
+    let broken = reply("hello".to_owned()).await;
+    assert_eq!(broken.outcome(), outcome(400, "session.bad_offer"));
+    let turned = countered.text.replace("a=sendonly", "a=recvonly");
+    let turned = turned.replace("a=setup:actpass", "a=setup:active");
+    let idle = reply(turned.replace("a=recvonly", "a=inactive")).await;
+    assert_eq!(idle.outcome(), outcome(406, "session.unacceptable"));
+    assert_eq!(reply(turned.clone()).await.outcome(), outcome(204, ""));
+    assert_eq!(
+        reply(turned).await.outcome(),
+        outcome(409, "session.no_offer")
+    );
+    let deleted = answer(request(&server, Method::DELETE, path, &own)).await;
+    assert_eq!(deleted.status, 200);
+    assert!(server.people("hall").await.is_empty());
 }

@@ -3,10 +3,10 @@
 //! Each receiving section gets a stream of ours under a number that never changes. Tracks come and
 //! go beneath it, so that a player goes on when a camera is replaced or appears later.
 
-use super::{AnswerSection, Answering, Incoming, Outgoing, Taken};
+use super::{AnswerSection, Answering, AudioOptions, Incoming, Offered, Outgoing, Taken, formats};
 use crate::domain::id::{ParticipantId, TrackId};
 use crate::media::command::{IceCredentials, MediaKind};
-use crate::media::sdp::{self, Section, SectionKind, Setup};
+use crate::media::sdp::{self, Direction, SdpError, Section, SectionKind, Setup};
 
 /// Sections of one connection that get a stream; further ones stay silent.
 pub const STANDING_MAX: usize = 32;
@@ -31,6 +31,62 @@ impl Answering {
     pub fn decline_data(&mut self) {
         for section in &mut self.sections {
             section.refused |= section.offered.kind == SectionKind::Data;
+        }
+    }
+
+    /// Makes sections of our own, one of sound and one of picture, as a player should have offered
+    /// them.
+    pub fn propose(&mut self) {
+        for (kind, media, mid) in [
+            (SectionKind::Audio, MediaKind::Audio, "0"),
+            (SectionKind::Video, MediaKind::Video, "1"),
+        ] {
+            let (formats, extensions) = formats::offered(media, AudioOptions::default());
+            let section = Section {
+                kind,
+                mid: mid.to_owned(),
+                direction: Direction::Receive,
+                rtcp_mux: true,
+                formats,
+                extensions,
+                ..Section::default()
+            };
+            let section = AnswerSection::of(section, 0, true, None, &mut Offered::default());
+            self.sections.push(section);
+        }
+    }
+
+    /// The offer that tells of them.
+    pub fn proposal(&mut self) -> String {
+        self.describe(Setup::ActPass).0
+    }
+
+    /// Takes the client's answer to [`Self::proposal`]: what it says of itself and of each section
+    /// is what an offer of its own would have said. On an error nothing is changed.
+    pub fn agree(&mut self, text: &str) -> Result<(), SdpError> {
+        let proposed = std::mem::take(&mut self.sections);
+        let agreed = self.offer(text).and_then(|_| self.keep_streams(&proposed));
+        if agreed.is_err() {
+            (self.sections, self.remote) = (proposed, None);
+        }
+        agreed
+    }
+
+    /// Streams that were proposed stay on the sections that take them.
+    fn keep_streams(&mut self, proposed: &[AnswerSection]) -> Result<(), SdpError> {
+        if self.sections.len() != proposed.len() {
+            return Err(SdpError::Malformed("m"));
+        }
+        for (section, proposed) in self.sections.iter_mut().zip(proposed) {
+            let same = section.offered.mid == proposed.offered.mid && section.kind == proposed.kind;
+            let takes = section.kind.is_some_and(|kind| section.receives(kind));
+            if same && takes {
+                section.standing.clone_from(&proposed.standing);
+            }
+        }
+        match self.idle(MediaKind::Audio) + self.idle(MediaKind::Video) {
+            0 => Err(SdpError::Unsupported("nothing is received")),
+            _ => Ok(()),
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::TimeDelta;
 
 use super::super::*;
+pub use super::material::*;
 use crate::domain::entropy::Entropy;
 use crate::domain::id::{LegId, RoomId, SourceId, TransportId};
 use crate::media::command::{
@@ -16,10 +17,7 @@ use crate::media::placement::Shards;
 use crate::media::sdp::{
     self, Description, Direction, Extension, Format, Section, SectionKind, Setup, TransportLines,
 };
-use crate::media::signal::{
-    AddTrack, ClientDescription, FixedProfile, Layout, ParticipantKind, ParticipantView, TrackView,
-    Welcome,
-};
+use crate::media::signal::{AddTrack, Layout, ParticipantView, TrackView, Welcome};
 
 pub struct Seeded(AtomicU64);
 
@@ -75,7 +73,9 @@ pub struct Watcher {
 impl Watcher {
     fn notice(&mut self, participant: ParticipantId, notice: &Notice) {
         match notice {
-            Notice::SessionAnswer { .. } => assert!(self.joined.insert(participant)),
+            Notice::SessionAnswer(_) | Notice::CounterOffer(_) => {
+                assert!(self.joined.insert(participant))
+            }
             Notice::Joined(_) => assert!(self.joined.insert(participant), "joined twice"),
             Notice::Left(_) => assert!(self.left.insert(participant), "left twice"),
             Notice::RequestRefused { .. } if self.lasting => {}
@@ -249,6 +249,17 @@ impl Bench {
         change: impl FnOnce(&mut Admission),
         sections: impl FnOnce(&mut Client),
     ) -> ParticipantId {
+        self.open_with(identity, change, sections, false)
+    }
+
+    /// The same, and perhaps content with an offer of the room's own.
+    pub fn open_with(
+        &mut self,
+        identity: &str,
+        change: impl FnOnce(&mut Admission),
+        sections: impl FnOnce(&mut Client),
+        takes_counter: bool,
+    ) -> ParticipantId {
         let mut admission = admission(identity, Layout::OneShot);
         change(&mut admission);
         let participant = ParticipantId(uuid::Uuid::from_u128(self.next));
@@ -263,7 +274,7 @@ impl Bench {
         self.give(Input::Open(Box::new(Opening {
             participant,
             admission,
-            offer: sdp,
+            offer: SessionOffer { sdp, takes_counter },
         })));
         participant
     }
@@ -515,7 +526,8 @@ impl Client {
     }
 }
 
-fn turned(offer: &str) -> String {
+/// The answer of a client that takes everything.
+pub fn turned(offer: &str) -> String {
     let mut read = sdp::parse(offer).unwrap();
     for section in &mut read.sections {
         section.direction = Direction::of(section.direction.receives(), section.direction.sends());
@@ -530,68 +542,4 @@ fn turned(offer: &str) -> String {
 /// Views of one's own.
 pub fn owned(views: &[Arc<ParticipantView>]) -> Vec<ParticipantView> {
     views.iter().map(|view| (**view).clone()).collect()
-}
-
-pub fn rights() -> Permissions {
-    Permissions {
-        publish: true,
-        sources: Vec::new(),
-        subscribe: true,
-        publish_data: true,
-        update_own_metadata: true,
-        hidden: false,
-        recorder: false,
-    }
-}
-
-pub fn admission(identity: &str, layout: Layout) -> Admission {
-    Admission {
-        room: "lesson".to_owned(),
-        identity: identity.to_owned(),
-        name: String::new(),
-        metadata: String::new(),
-        attributes: BTreeMap::new(),
-        fixed: FixedProfile::default(),
-        policy: None,
-        permissions: rights(),
-        layout,
-        kind: ParticipantKind::Standard,
-        auto_subscribe: true,
-        watches: None,
-        client: ClientDescription::default(),
-    }
-}
-
-pub fn track(cid: &str, source: TrackSource) -> AddTrack {
-    let audio = matches!(
-        source,
-        TrackSource::Microphone | TrackSource::ScreenShareAudio
-    );
-    AddTrack {
-        cid: cid.to_owned(),
-        kind: if audio {
-            MediaKind::Audio
-        } else {
-            MediaKind::Video
-        },
-        source,
-        name: cid.to_owned(),
-        width: if audio { 0 } else { 1280 },
-        height: if audio { 0 } else { 720 },
-        muted: false,
-        layers: Vec::new(),
-        dtx_disabled: false,
-        stereo: false,
-        red_disabled: false,
-        stream: "camera".to_owned(),
-        encryption: 0,
-    }
-}
-
-pub fn camera(cid: &str) -> AddTrack {
-    track(cid, TrackSource::Camera)
-}
-
-pub fn microphone(cid: &str) -> AddTrack {
-    track(cid, TrackSource::Microphone)
 }

@@ -9,6 +9,7 @@ mod bench;
 mod control;
 mod crowd;
 mod demand;
+mod material;
 mod oneshot;
 mod policy;
 mod property;

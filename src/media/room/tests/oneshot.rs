@@ -57,7 +57,7 @@ impl Bench {
 
     fn answer(&self, participant: ParticipantId) -> (Vec<Section>, String) {
         match self.heard(participant).first() {
-            Some(Notice::SessionAnswer { sdp, tag }) => {
+            Some(Notice::SessionAnswer(Described { sdp, tag })) => {
                 (sdp::parse(sdp).unwrap().sections, tag.clone())
             }
             other => panic!("an answer was due first, not {other:?}"),
@@ -333,4 +333,51 @@ fn the_server_mutes_a_device_and_rights_that_come_back_let_it_publish_again() {
     }
     let track = bench.track_of(device, TrackSource::Camera);
     bench.leg(learner, &track);
+}
+
+#[test]
+fn a_player_whose_offer_cannot_be_served_may_take_the_rooms_and_gets_nothing_before_it_answers() {
+    let mut bench = Bench::new();
+    bench.device("terminal");
+    let refused = bench.open("wall", egress, sound_and_picture);
+    assert_eq!(bench.refusal(refused), RequestRefusal::UnsupportedType);
+    let player = bench.open_with("wall", egress, sound_and_picture, true);
+    let offer = match bench.heard(player) {
+        [Notice::CounterOffer(Described { sdp, .. })] => sdp.clone(),
+        other => panic!("an offer was due, not {other:?}"),
+    };
+    let sections = sdp::parse(&offer).unwrap().sections;
+    assert_eq!(sections.len(), 2);
+    assert!(sections.iter().all(|s| s.direction == Direction::Send));
+    assert!(offer.contains("a=setup:actpass") && offer.contains("VP8"));
+    assert!(bench.watcher.legs.is_empty(), "it agreed to nothing yet");
+    let answer = |sdp: String| Request::Answer { id: 0, sdp };
+    let not_allowed = |bench: &Bench| match bench.heard(player).last() {
+        Some(Notice::RequestRefused { reason, .. }) => Some(*reason),
+        _ => None,
+    };
+    bench.request(player, answer("hello".to_owned()));
+    assert_eq!(not_allowed(&bench), Some(RequestRefusal::Malformed));
+    let nothing = turned(&offer).replace("a=recvonly", "a=inactive");
+    bench.request(player, answer(nothing));
+    assert_eq!(not_allowed(&bench), Some(RequestRefusal::UnsupportedType));
+    bench.request(player, answer(turned(&offer)));
+    assert_eq!(not_allowed(&bench), None);
+    bench.connect(player);
+    bench.pass(TimeDelta::minutes(2));
+    let streams: BTreeSet<u32> = bench.watcher.legs.values().map(|leg| leg.ssrc).collect();
+    let offered = sections.iter().map(|section| section.ssrcs[0].0);
+    assert_eq!(streams, offered.collect());
+    bench.request(player, answer(turned(&offer)));
+    assert_eq!(not_allowed(&bench), Some(RequestRefusal::NotFound), "once");
+}
+
+#[test]
+fn an_offer_of_the_rooms_that_nobody_answers_ends_after_half_a_minute() {
+    let mut bench = Bench::new();
+    bench.open_with("wall", egress, sound_and_picture, true);
+    bench.pass(TimeDelta::seconds(29));
+    assert_eq!(bench.room.participants().len(), 1);
+    bench.pass(TimeDelta::seconds(1));
+    assert!(bench.room.is_empty() && bench.watcher.transports.is_empty());
 }
