@@ -80,18 +80,22 @@ impl DelayRate {
         let seconds = seconds.min(INTERVAL_MAX);
         self.since_cut += seconds;
         self.proven = self.proven.map(|(rate, age)| (rate, age + seconds));
-        if usage == Usage::Over {
-            self.over_for += seconds;
-            // What is told within this is of packets from before the cut.
-            return self.since_cut > trip + EFFECT_SECONDS && self.decrease(arrived);
-        }
-        self.over_for = 0.0;
+        self.over_for = match usage {
+            Usage::Over => self.over_for + seconds,
+            Usage::Under | Usage::Normal => 0.0,
+        };
         match usage {
-            Usage::Over => {}
-            Usage::Under => self.decreased = false,
-            Usage::Normal => self.increase(seconds, arrived, trip),
+            // What is told within this is of packets from before the cut.
+            Usage::Over => self.since_cut > trip + EFFECT_SECONDS && self.decrease(arrived),
+            Usage::Under => {
+                self.decreased = false;
+                false
+            }
+            Usage::Normal => {
+                self.increase(seconds, arrived, trip);
+                false
+            }
         }
-        false
     }
 
     fn decrease(&mut self, arrived: Option<f64>) -> bool {
