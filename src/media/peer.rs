@@ -1,6 +1,6 @@
 //! One client at a shard: its transport, which of its streams is which, and what it carried.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::forward::Forwarding;
@@ -37,8 +37,16 @@ pub struct Peer {
     /// Packets, and missing packets, of sources that are gone.
     pub retired_in: (u64, u64),
     routes: Vec<Route>,
+    replaced: VecDeque<(u32, Instant)>,
     ended: Vec<(u32, Numbers)>,
 }
+
+/// A stream that another took the place of is not learnt again for so long: what comes of it is
+/// late, and would take the place back.
+const LATE_FOR: Duration = Duration::from_secs(2);
+
+/// Replaced streams that are remembered; the oldest is forgotten beyond the bound.
+const REPLACED_MAX: usize = 16;
 
 /// Streams that ended and may be taken up again, at most. Transports whose streams are taken up
 /// have no more of them than that; on others, no SSRC comes twice.
@@ -70,6 +78,12 @@ pub struct Route {
     pub repair: bool,
 }
 
+impl Route {
+    fn is_of_same_place(&self, other: &Self) -> bool {
+        (self.source, self.encoding, self.repair) == (other.source, other.encoding, other.repair)
+    }
+}
+
 impl Peer {
     /// A client that has not connected yet.
     pub fn new(transport: Transport) -> Self {
@@ -86,6 +100,7 @@ impl Peer {
             retired: LegCounts::default(),
             retired_in: (0, 0),
             routes: Vec::new(),
+            replaced: VecDeque::new(),
             ended: Vec::new(),
         }
     }
@@ -112,12 +127,8 @@ impl Peer {
 
     /// Sets where a stream belongs; an earlier stream of the same place is forgotten.
     pub fn set_route(&mut self, route: Route) {
-        let same_place = |other: &Route| {
-            (other.source, other.encoding, other.repair)
-                == (route.source, route.encoding, route.repair)
-        };
         self.routes
-            .retain(|other| other.ssrc != route.ssrc && !same_place(other));
+            .retain(|other| other.ssrc != route.ssrc && !route.is_of_same_place(other));
         self.routes.push(route);
     }
 
@@ -131,10 +142,15 @@ impl Peer {
     /// RFC 8852), or by payload type when a single source may carry it.
     pub fn learn(
         &mut self,
+        now: Instant,
         forwarding: &Forwarding,
         header: &Header,
         packet: &[u8],
     ) -> Option<Route> {
+        let late = |(ssrc, at): &(u32, Instant)| *ssrc == header.ssrc && now < *at + LATE_FOR;
+        if self.replaced.iter().any(late) {
+            return None;
+        }
         let mut by_type = None;
         let mut candidates = 0;
         for &place in &self.sources {
@@ -166,7 +182,7 @@ impl Peer {
                 repair,
             });
             match text(ids.mid) {
-                Some(mid) if mid == source.mid.as_bytes() => return self.learnt(route?),
+                Some(mid) if mid == source.mid.as_bytes() => return self.learnt(now, route?),
                 Some(_) => {}
                 None => {
                     candidates += 1;
@@ -175,12 +191,22 @@ impl Peer {
             }
         }
         match candidates {
-            1 => self.learnt(by_type?),
+            1 => self.learnt(now, by_type?),
             _ => None,
         }
     }
 
-    fn learnt(&mut self, route: Route) -> Option<Route> {
+    fn learnt(&mut self, now: Instant, route: Route) -> Option<Route> {
+        let before = self
+            .routes
+            .iter()
+            .find(|other| route.is_of_same_place(other));
+        if let Some(before) = before.filter(|before| before.ssrc != route.ssrc) {
+            self.replaced.push_back((before.ssrc, now));
+            if self.replaced.len() > REPLACED_MAX {
+                self.replaced.pop_front();
+            }
+        }
         self.set_route(route);
         Some(route)
     }

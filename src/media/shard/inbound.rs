@@ -85,7 +85,7 @@ impl Shard {
             arrivals.arrived(now, number);
         }
         let known = peer.route(header.ssrc);
-        let Some(route) = known.or_else(|| peer.learn(forwarding, header, packet)) else {
+        let Some(route) = known.or_else(|| peer.learn(now, forwarding, header, packet)) else {
             return;
         };
         let Some(source) = forwarding.source_mut(route.source) else {

@@ -304,6 +304,31 @@ fn layers_are_learnt_from_media_section_and_restriction_id() {
 }
 
 #[test]
+fn a_latecomer_of_a_stream_that_another_followed_does_not_take_its_place_back() {
+    let mut world = World::with_clients(2);
+    world.video_source(1, 0, &[]);
+    world.leg(1, 1, 1);
+    let film = |world: &mut World, ssrc, sequence, key| {
+        let payload = vp8(key, sequence, 0);
+        world.rtp(0, &packet(VP8, ssrc, sequence, &[(MID, b"1")], &payload));
+    };
+    (0..10).for_each(|n| film(&mut world, 7, n, n == 0));
+    world.seen(1);
+    world.key_frame_requests(0);
+    for n in 0..20 {
+        film(&mut world, 8, 500 + n, n == 0);
+        film(&mut world, 7, 30 + n, false);
+        world.advance(40);
+        assert_eq!(world.seen(1).len(), 1, "packet {n}");
+    }
+    assert_eq!(world.key_frame_requests(0), 0);
+    // What still comes when nothing can be late any more is a stream again.
+    world.advance(2_000);
+    film(&mut world, 7, 100, true);
+    assert_eq!(world.seen(1).len(), 1);
+}
+
+#[test]
 fn a_client_that_moves_is_followed_in_mid_stream() {
     let mut world = World::with_clients(2);
     world.audio_source(1, 0);
