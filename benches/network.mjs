@@ -96,6 +96,7 @@ async function during(page, ms) {
     concealed: (after.concealed - before.concealed) / samples,
     framesPerSecond: (after.frames - before.frames) / seconds,
     width: after.width,
+    heldMs: ((after.held - before.held) * 1000) / Math.max(after.emitted - before.emitted, 1),
     kbps: ((after.bytes - before.bytes) * 8) / 1000 / seconds,
   };
 }
@@ -104,7 +105,8 @@ async function during(page, ms) {
 function account(page) {
   return page.evaluate(async () => {
     const room = /** @type {any} */ (window).__room;
-    const sum = { at: performance.now(), frozen: 0, concealed: 0, samples: 0, frames: 0, width: 0, bytes: 0 };
+    const now = { at: performance.now(), width: 0, bytes: 0, held: 0, emitted: 0 };
+    const sum = { ...now, frozen: 0, concealed: 0, samples: 0, frames: 0 };
     for (const participant of room.remoteParticipants.values()) {
       for (const publication of participant.trackPublications.values()) {
         const report = await publication.track?.receiver?.getStats();
@@ -115,6 +117,8 @@ function account(page) {
             sum.frames += stat.framesDecoded ?? 0;
             sum.width = Math.max(sum.width, stat.frameWidth ?? 0);
             sum.bytes += stat.bytesReceived ?? 0;
+            sum.held += stat.jitterBufferDelay ?? 0;
+            sum.emitted += stat.jitterBufferEmittedCount ?? 0;
           } else {
             // Silence that is played because nothing was sent is not made up.
             sum.concealed += (stat.concealedSamples ?? 0) - (stat.silentConcealedSamples ?? 0);

@@ -1,7 +1,8 @@
 //! Who gets how much of a way that is too narrow for everything: pictures by priority, each the
-//! lowest encoding first, so that everybody is seen before anybody is seen sharply.
+//! lowest step first, so that everybody is seen before anybody is seen sharply.
 
 use super::command::ENCODINGS_MAX;
+use super::thinning::{TEMPORALS, WHOLE};
 use crate::domain::id::LegId;
 
 /// Share of the budget up to which somebody gets more than before; between this and the whole
@@ -16,6 +17,29 @@ const KEEP_PERCENT: u64 = 120;
 /// it is.
 const STAY_PERCENT: u64 = 110;
 
+/// How much of a source a leg takes: of a higher encoding first, then of higher temporal layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Step {
+    /// The encoding.
+    pub encoding: u8,
+    /// Its highest temporal layer.
+    pub temporal: u8,
+}
+
+impl Step {
+    /// An encoding with all its pictures.
+    pub fn whole(encoding: u8) -> Self {
+        Self {
+            encoding,
+            temporal: WHOLE,
+        }
+    }
+}
+
+/// What an encoding takes up to each temporal layer, bit/s; `None` for what does not come, is no
+/// step of its own, or is of no use.
+pub type Rates = [Option<u64>; TEMPORALS];
+
 /// One leg's wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wish {
@@ -25,39 +49,64 @@ pub struct Wish {
     pub priority: u8,
     /// Highest encoding that is of use.
     pub highest: u8,
-    /// What each encoding takes, bit/s, lowest quality first; `None` for those that do not come.
-    pub rates: [Option<u64>; ENCODINGS_MAX],
-    /// What it has: the highest encoding granted, or nothing.
-    pub before: Option<u8>,
+    /// What each encoding takes, lowest quality first.
+    pub rates: [Rates; ENCODINGS_MAX],
+    /// What it has: the highest step granted, or nothing.
+    pub before: Option<Step>,
     /// What it gets.
-    pub granted: Option<u8>,
+    pub granted: Option<Step>,
 }
 
 impl Wish {
-    /// The lowest encoding that comes, also where only higher ones than wanted do.
-    fn lowest(&self) -> Option<u8> {
-        self.encodings().next()
+    /// The least that can be seen, also where only higher encodings than wanted come.
+    fn lowest(&self) -> Option<Step> {
+        self.steps().next()
     }
 
-    fn next_above(&self, encoding: u8) -> Option<u8> {
-        self.encodings()
-            .find(|at| *at > encoding && *at <= self.highest)
+    fn next_above(&self, step: Step) -> Option<Step> {
+        let top = self.top()?;
+        self.steps()
+            .find(|next| *next > step && next.encoding <= top)
     }
 
-    fn encodings(&self) -> impl Iterator<Item = u8> {
-        (0..)
-            .zip(self.rates)
-            .filter_map(|(at, rate): (u8, _)| rate.map(|_| at))
+    /// The best that is of use.
+    fn best(&self) -> Option<Step> {
+        let top = self.top()?;
+        self.steps().take_while(|step| step.encoding <= top).last()
     }
 
-    fn rate(&self, encoding: Option<u8>) -> u64 {
-        let rate = encoding.and_then(|at| self.rates.get(usize::from(at)).copied().flatten());
+    /// The highest encoding to take.
+    fn top(&self) -> Option<u8> {
+        Some(self.highest.max(self.lowest()?.encoding))
+    }
+
+    /// The ladder: whatever the lowest encoding has, then of each higher one the whole and what is
+    /// next below, because a sharp picture that stutters is worse than a small one that moves.
+    fn steps(&self) -> impl Iterator<Item = Step> {
+        let lowest = (0..ENCODINGS_MAX).find(|at| self.rates[*at].iter().any(Option::is_some));
+        (0..).zip(&self.rates).flat_map(move |(encoding, rates)| {
+            let count = rates.iter().flatten().count();
+            let skipped = match lowest == Some(usize::from(encoding)) {
+                true => 0,
+                false => count.saturating_sub(2),
+            };
+            let come = (0..).zip(rates).filter(|(_, rate)| rate.is_some());
+            come.skip(skipped)
+                .map(move |(temporal, _)| Step { encoding, temporal })
+        })
+    }
+
+    fn rate(&self, step: Option<Step>) -> u64 {
+        let rate = step.and_then(|step| {
+            let rates = self.rates.get(usize::from(step.encoding))?;
+            rates.get(usize::from(step.temporal)).copied().flatten()
+        });
         rate.unwrap_or(0)
     }
 
-    /// Whether an encoding is no more than the wish has already.
-    fn has(&self, encoding: u8) -> bool {
-        self.before.is_some_and(|before| encoding <= before)
+    /// Whether a step is no more than the wish has already.
+    fn has(&self, step: Step) -> bool {
+        self.before.is_some_and(|before| step <= before)
     }
 }
 
@@ -68,12 +117,28 @@ pub struct Budget {
     pub whole: u64,
     /// What is well spent on more than the lowest encodings.
     pub kept: u64,
-    /// Somebody may get more than before.
+    /// Somebody may get a higher encoding than before.
     pub may_raise: bool,
 }
 
+impl Budget {
+    /// Up to where a step may be granted. All pictures of the lowest encoding are worth the whole
+    /// of it: to leave some out helps against a narrow way only, not against loss.
+    fn limit(&self, wish: &Wish, step: Step) -> u64 {
+        let is_lowest = wish
+            .lowest()
+            .is_some_and(|lowest| lowest.encoding == step.encoding);
+        let spent = if is_lowest { self.whole } else { self.kept };
+        match (wish.has(step), is_lowest || self.may_raise) {
+            (true, _) => spent / 100 * STAY_PERCENT,
+            (false, true) => spent / 100 * RAISE_PERCENT,
+            (false, false) => 0,
+        }
+    }
+}
+
 /// Grants encodings within a budget and returns what all wishes together would take. With
-/// `may_hold` a wish may come out with nothing; without, each gets at least its lowest encoding.
+/// `may_hold` a wish may come out with nothing; without, each gets at least its lowest step.
 ///
 /// Wishes are sorted by priority, higher first; among equals their order stays.
 pub fn allocate(wishes: &mut [Wish], budget: Budget, may_hold: bool) -> u64 {
@@ -96,16 +161,12 @@ pub fn allocate(wishes: &mut [Wish], budget: Budget, may_hold: bool) -> u64 {
         wish.granted = lowest.filter(|_| !may_hold || used + cost <= limit);
         used += wish.rate(wish.granted);
     }
-    let raised = match budget.may_raise {
-        true => budget.kept / 100 * RAISE_PERCENT,
-        false => 0,
-    };
-    raise(wishes, &mut used, budget.kept / 100 * STAY_PERCENT, raised);
+    raise(wishes, &mut used, budget);
     wishes.iter().map(|wish| wish.rate(wish.best())).sum()
 }
 
 /// Goes up one step of one wish after the other, those of a higher priority to their top first.
-fn raise(wishes: &mut [Wish], used: &mut u64, kept: u64, raised: u64) {
+fn raise(wishes: &mut [Wish], used: &mut u64, budget: Budget) {
     let mut start = 0;
     while let Some(first) = wishes.get(start) {
         let priority = first.priority;
@@ -113,15 +174,14 @@ fn raise(wishes: &mut [Wish], used: &mut u64, kept: u64, raised: u64) {
             .iter()
             .take_while(|wish| wish.priority == priority);
         let end = start + same.count();
-        for _ in 1..ENCODINGS_MAX {
+        for _ in 1..ENCODINGS_MAX * TEMPORALS {
             for wish in &mut wishes[start..end] {
                 let Some(now) = wish.granted else { continue };
                 let Some(next) = wish.next_above(now) else {
                     continue;
                 };
                 let total = *used - wish.rate(Some(now)) + wish.rate(Some(next));
-                let limit = if wish.has(next) { kept } else { raised };
-                if total <= limit {
+                if total <= budget.limit(wish, next) {
                     wish.granted = Some(next);
                     *used = total;
                 }
@@ -131,28 +191,36 @@ fn raise(wishes: &mut [Wish], used: &mut u64, kept: u64, raised: u64) {
     }
 }
 
-impl Wish {
-    /// The best encoding that is of use.
-    fn best(&self) -> Option<u8> {
-        let within = self.encodings().take_while(|at| *at <= self.highest).last();
-        within.or(self.lowest())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::media::sample::Chance;
 
+    /// Of encodings without temporal layers.
     fn wish(priority: u8, rates: [u64; 3], before: Option<u8>) -> Wish {
         Wish {
             leg: LegId(0),
             priority,
             highest: 2,
-            rates: rates.map(|rate| (rate > 0).then_some(rate)),
-            before,
+            rates: rates.map(|rate| [None, None, (rate > 0).then_some(rate)]),
+            before: before.map(Step::whole),
             granted: None,
         }
+    }
+
+    /// Of the same with three temporal layers, of which the lower ones take half and three
+    /// quarters.
+    fn layered(before: Option<Step>) -> Wish {
+        let steps = |rate: u64| [Some(rate / 2), Some(rate * 3 / 4), Some(rate)];
+        Wish {
+            rates: LAYERS.map(steps),
+            before,
+            ..wish(1, LAYERS, None)
+        }
+    }
+
+    fn step(encoding: u8, temporal: u8) -> Option<Step> {
+        Some(Step { encoding, temporal })
     }
 
     fn budget(whole: u64) -> Budget {
@@ -166,7 +234,54 @@ mod tests {
     const LAYERS: [u64; 3] = [150_000, 500_000, 1_500_000];
 
     fn granted(wishes: &[Wish]) -> Vec<Option<u8>> {
-        wishes.iter().map(|wish| wish.granted).collect()
+        let encoding = |wish: &Wish| wish.granted.map(|step| step.encoding);
+        wishes.iter().map(encoding).collect()
+    }
+
+    #[test]
+    fn pictures_come_whole_before_they_come_sharp_and_sharp_ones_at_half_their_rate_at_least() {
+        let mut budget = budget(0);
+        let mut ladder = Vec::new();
+        for whole in (0..2_000_000).step_by(5_000) {
+            (budget.whole, budget.kept) = (whole, whole);
+            let mut wishes = [layered(None)];
+            assert_eq!(allocate(&mut wishes, budget, true), 1_500_000);
+            if ladder.last() != Some(&wishes[0].granted) {
+                ladder.push(wishes[0].granted);
+            }
+        }
+        let expected = [
+            None,
+            step(0, 0),
+            step(0, 1),
+            step(0, 2),
+            step(1, 1),
+            step(1, 2),
+            step(2, 1),
+            step(2, 2),
+        ];
+        assert_eq!(ladder, expected);
+    }
+
+    #[test]
+    fn everybody_moves_at_all_before_anybody_moves_smoothly() {
+        let mut wishes = [layered(None); 3];
+        allocate(&mut wishes, budget(300_000), true);
+        let steps: Vec<_> = wishes.iter().map(|wish| wish.granted).collect();
+        assert_eq!(steps, [step(0, 1), step(0, 0), step(0, 0)]);
+    }
+
+    #[test]
+    fn a_higher_encoding_that_alone_comes_is_taken_in_steps_too() {
+        let mut only = layered(None);
+        only.highest = 0;
+        only.rates[0] = Rates::default();
+        only.rates[1] = Rates::default();
+        let mut wishes = [only];
+        allocate(&mut wishes, budget(1_000_000), true);
+        assert_eq!(wishes[0].granted, step(2, 0));
+        allocate(&mut wishes, budget(9_000_000), true);
+        assert_eq!(wishes[0].granted, step(2, 2));
     }
 
     #[test]
@@ -183,7 +298,7 @@ mod tests {
     fn the_screen_and_the_speaker_come_first() {
         let mut wishes = [wish(1, LAYERS, None), wish(3, [900_000, 0, 0], None)];
         allocate(&mut wishes, budget(1_000_000), true);
-        assert_eq!((wishes[0].priority, wishes[0].granted), (3, Some(0)));
+        assert_eq!((wishes[0].priority, wishes[0].granted), (3, step(0, 2)));
         assert_eq!(wishes[1].granted, None);
     }
 
@@ -201,7 +316,7 @@ mod tests {
         let mut wishes = [wish(1, LAYERS, Some(1))];
         allocate(&mut wishes, budget(1_550_000), true);
         assert_eq!(granted(&wishes), [Some(1)]);
-        wishes[0].before = Some(2);
+        wishes[0].before = step(2, 2);
         allocate(&mut wishes, budget(1_550_000), true);
         assert_eq!(granted(&wishes), [Some(2)]);
     }
@@ -225,6 +340,19 @@ mod tests {
     }
 
     #[test]
+    fn loss_takes_higher_encodings_away_but_no_pictures_of_the_lowest() {
+        let mut wishes = [layered(step(2, 2)), layered(step(0, 0))];
+        let budget = Budget {
+            whole: 3_000_000,
+            kept: 100,
+            may_raise: false,
+        };
+        allocate(&mut wishes, budget, true);
+        let steps = wishes.map(|wish| wish.granted);
+        assert_eq!(steps, [step(0, 2), step(0, 2)]);
+    }
+
+    #[test]
     fn a_smaller_wish_gets_no_more_than_is_of_use() {
         let mut wishes = [Wish {
             highest: 0,
@@ -245,7 +373,15 @@ mod tests {
                         _ => rate + chance.below(100_000) as u64,
                     });
                     let before = [None, Some(0), Some(2)][chance.below(3)];
-                    wish(chance.below(3) as u8, rates, before)
+                    let mut wish = wish(chance.below(3) as u8, rates, before);
+                    if chance.below(2) == 0 {
+                        let half = wish.rates.map(|rates| rates[2].map(|rate| rate / 2));
+                        wish.rates
+                            .iter_mut()
+                            .zip(half)
+                            .for_each(|(r, half)| r[0] = half);
+                    }
+                    wish
                 })
                 .collect();
             let whole = chance.below(6_000_000) as u64;

@@ -9,6 +9,10 @@ use super::rtp::read_u16;
 pub struct Insight {
     /// First packet of a frame that a decoder can start with; always true for audio.
     pub entry: bool,
+    /// First packet of a VP8 picture.
+    pub starts: bool,
+    /// The temporal layer of a VP8 picture, where it is told.
+    pub layer: Option<TemporalLayer>,
     /// Where the VP8 picture id lies.
     pub picture_at: u8,
     /// The picture id has 15 bits, else 7.
@@ -17,6 +21,15 @@ pub struct Insight {
     pub base_layer_at: u8,
     /// Where the primary block of redundant audio begins.
     pub primary_at: u16,
+}
+
+/// A picture's place among those of one encoding (RFC 7741 section 4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TemporalLayer {
+    /// `TID`, 0 to 3: no picture needs one of a higher layer.
+    pub id: u8,
+    /// `Y`: it needs pictures of layer 0 alone, so who has those may begin its layer here.
+    pub sync: bool,
 }
 
 impl Insight {
@@ -59,10 +72,17 @@ fn vp8(payload: &[u8]) -> Option<Insight> {
             insight.base_layer_at = at as u8;
             at += 1;
         }
-        at += usize::from(flags & 0x30 != 0);
+        if flags & 0x30 != 0 {
+            let byte = *payload.get(at)?;
+            insight.layer = (flags & 0x20 != 0).then_some(TemporalLayer {
+                id: byte >> 6,
+                sync: byte & 0x20 != 0,
+            });
+            at += 1;
+        }
     }
-    let starts = first & 0x17 == 0x10;
-    insight.entry = payload.get(at)? & 1 == 0 && starts;
+    insight.starts = first & 0x17 == 0x10;
+    insight.entry = payload.get(at)? & 1 == 0 && insight.starts;
     Some(insight)
 }
 
@@ -140,6 +160,20 @@ mod tests {
         inter[6] = 0x11;
         assert!(!Insight::of(Codec::Vp8, &inter).entry);
         assert!(Insight::of(Codec::Vp8, &[0x10, 0x00]).entry);
+    }
+
+    #[test]
+    fn a_temporal_layer_is_read_only_where_it_is_told() {
+        let told = |payload: &[u8]| Insight::of(Codec::Vp8, payload).layer;
+        let layer = |id, sync| Some(TemporalLayer { id, sync });
+        assert_eq!(told(&[0x90, 0xe0, 0x81, 2, 7, 0x20, 0x10]), layer(0, true));
+        assert_eq!(told(&[0x80, 0xe0, 0x81, 2, 7, 0x80, 0x11]), layer(2, false));
+        assert_eq!(told(&[0x90, 0xa0, 0x01, 0x60, 0x11]), layer(1, true));
+        // The byte has a key index alone.
+        assert_eq!(told(&[0x90, 0x90, 0x01, 0xe1, 0x11]), None);
+        assert_eq!(told(&[0x90, 0x80, 0x01, 0x11]), None);
+        assert!(Insight::of(Codec::Vp8, &[0x90, 0x80, 0x01, 0x11]).starts);
+        assert!(!Insight::of(Codec::Vp8, &[0x80, 0x80, 0x01, 0x11]).starts);
     }
 
     #[test]

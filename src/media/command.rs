@@ -75,6 +75,13 @@ pub enum Command {
         /// Index into the source's encodings, lowest quality first.
         encoding: u8,
     },
+    /// How many pictures a second a leg wants, as far as temporal layers can be left out for that.
+    LimitFrameRate {
+        /// The leg.
+        leg: LegId,
+        /// `None` wants all.
+        frames_per_second: Option<u8>,
+    },
     /// How much a subscriber wants a leg beside its others when not all fit: more is wanted more.
     PrioritizeLeg {
         /// The leg.
@@ -347,6 +354,8 @@ pub struct ExtensionIds {
     pub audio_level: Option<u8>,
     /// `http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01`
     pub transport_cc: Option<u8>,
+    /// `http://www.webrtc.org/experiments/rtp-hdrext/playout-delay`
+    pub playout_delay: Option<u8>,
 }
 
 /// Most encodings of a source.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::allocation::Budget;
 use super::bandwidth::feedback::Feedback;
 use super::bandwidth::{Estimator, TARGET_BPS_MAX};
+use super::playout::Playout;
 use crate::domain::id::LegId;
 
 /// The pace over the estimate: bursts leave faster than they come on average.
@@ -27,6 +28,8 @@ const BEHIND_MAX: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub struct Downlink {
+    /// What its packets say of the delay that its player is to keep.
+    pub playout: Playout,
     estimator: Estimator,
     credit_bytes: f64,
     credited_at: Instant,
@@ -45,6 +48,7 @@ impl Downlink {
     /// A way of which nothing is known.
     pub fn new(now: Instant) -> Self {
         Self {
+            playout: Playout::default(),
             estimator: Estimator::new(now),
             credit_bytes: BURST_BYTES_MIN,
             credited_at: now,
@@ -87,6 +91,9 @@ impl Downlink {
     pub fn feedback(&mut self, now: Instant, feedback: &Feedback<'_>, trip: Option<Duration>) {
         self.is_fed_back = true;
         self.estimator.feedback(now, feedback, trip);
+        if self.loses_much() {
+            self.playout.loses_much(now, trip);
+        }
     }
 
     /// Much of what is sent does not arrive.

@@ -297,10 +297,10 @@ impl Forwarding {
         let Some(span) = leg.find_span(number).filter(|_| flows) else {
             return true;
         };
-        let found = span.incoming(number).and_then(|number| {
+        let found = span.incoming(number).and_then(|thinned| {
             encodings
                 .get(usize::from(span.encoding))?
-                .remembered(span.epoch, number)
+                .remembered_within(span.epoch, span.temporal, thinned)
         });
         let Some(found) = found else {
             return true;
@@ -309,10 +309,10 @@ impl Forwarding {
         if downlink.as_mut().is_some_and(|way| !way.may_resend(now)) {
             return true;
         }
-        let Some(room) = batch.room(found.1.len() + LEG_OVERHEAD_BYTES) else {
+        let Some(room) = batch.room(found.payload.len() + LEG_OVERHEAD_BYTES) else {
             return false;
         };
-        if let Some(len) = leg.resend(now, number, &span, found, room, downlink) {
+        if let Some(len) = leg.resend(now, number, &span, &found, room, downlink) {
             batch.commit(leg.destination(), len);
         }
         true
@@ -322,19 +322,20 @@ impl Forwarding {
 fn relay(source: &mut Source, send: &mut impl FnMut(ShardId, &Relayed, &[u8]) -> bool) -> bool {
     let mut missed = 0_u8;
     for arrival in &source.pending[source.handed..] {
-        let found = source.remembered(arrival.encoding, arrival.epoch, arrival.number);
-        let Some((packet, payload)) = found else {
+        let encoding = source.encodings.get(usize::from(arrival.encoding));
+        let found = encoding.and_then(|e| e.remembered(arrival.epoch, arrival.number));
+        let Some(found) = found else {
             continue;
         };
         let relayed = Relayed {
             source: source.id,
             matter: Matter::Packet {
                 arrival: *arrival,
-                packet: *packet,
+                packet: *found.packet,
             },
         };
         for mirror in &source.mirrors {
-            if !send(*mirror, &relayed, payload) && source.kind == MediaKind::Video {
+            if !send(*mirror, &relayed, found.payload) && source.kind == MediaKind::Video {
                 missed |= 1 << arrival.encoding;
             }
         }
@@ -388,12 +389,12 @@ fn fan_out(
             let encoding = encodings.get(usize::from(arrival.encoding));
             let found = encoding.and_then(|e| e.remembered(arrival.epoch, arrival.number));
             cursor.packet += 1;
-            let Some((packet, payload)) = found else {
+            let Some(found) = found else {
                 continue;
             };
             if let Some(way) = downlink.as_deref_mut()
                 && (leg.lag().is_some() || !way.may_send(now))
-                && leg.fall_behind(arrival, packet)
+                && leg.fall_behind(arrival, found.packet)
             {
                 if leg.lag().is_some() {
                     way.lags(now, leg.id());
@@ -401,12 +402,12 @@ fn fan_out(
                 }
                 continue;
             }
-            let Some(room) = batch.room(payload.len() + LEG_OVERHEAD_BYTES) else {
+            let Some(room) = batch.room(found.payload.len() + LEG_OVERHEAD_BYTES) else {
                 cursor.packet -= 1;
                 return false;
             };
             let way = downlink.as_deref_mut();
-            if let Some(len) = leg.forward(now, arrival, packet, payload, room, way) {
+            if let Some(len) = leg.forward(now, arrival, &found, room, way) {
                 batch.commit(leg.destination(), len);
             }
         }

@@ -1,26 +1,34 @@
 //! One subscriber's copy of a source: which packets it takes, and under which numbers.
 
+mod beginning;
 mod lag;
+mod repair;
+mod spans;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::allocation::Step;
 use super::command::{LegConfig, MediaKind};
 use super::downlink::Downlink;
+use super::playout::PlayoutDelay;
 use super::remote::Remote;
-use super::report::media_time;
 use super::rewrite::{Formats, Head, Pictures, Span, write};
 use super::ring::Packet;
 use super::rtcp::{ReportBlock, SenderInfo};
-use super::rtp::{TRANSPORT_NUMBER_BYTES, write_header, write_transport_number};
+use super::rtp::NUMBER_AND_DELAY_BYTES;
 use super::sequence::nearest;
+use super::source::Remembered;
+use super::thinning::WHOLE;
 use super::transport::srtp::{SEAL_OVERHEAD_BYTES_MAX, Sealer};
 use crate::domain::id::LegId;
 pub use lag::Lag;
+use repair::Repair;
+use spans::Spans;
 
-/// Most that a leg adds to a payload, bytes: header, transport-wide number, original number, seal.
+/// Most that a leg adds to a payload, bytes: header with extensions, original number, seal.
 pub const LEG_OVERHEAD_BYTES: usize =
-    super::rtp::HEADER_BYTES + TRANSPORT_NUMBER_BYTES + 2 + SEAL_OVERHEAD_BYTES_MAX;
+    super::rtp::HEADER_BYTES + NUMBER_AND_DELAY_BYTES + 2 + SEAL_OVERHEAD_BYTES_MAX;
 
 /// Padding in one packet of a probe, bytes: what one byte can count.
 pub const PADDING_BYTES: usize = 255;
@@ -43,6 +51,13 @@ pub struct Arrival {
     pub at: Instant,
 }
 
+impl Arrival {
+    /// Whether it is of a span's stream.
+    pub fn is_of(&self, span: &Span) -> bool {
+        (self.encoding, self.epoch) == (span.encoding, span.epoch)
+    }
+}
+
 /// Counters of a leg; all grow only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LegCounts {
@@ -62,20 +77,23 @@ pub struct Leg {
     destination: Remote,
     sealer: Option<Sealer>,
     formats: Formats,
-    span: Option<Span>,
-    previous: Option<Span>,
+    spans: Spans,
+    /// The newest packet of the newest span's stream that was sent or left out.
+    newest_in: u64,
     next_out: u64,
     first_out: u64,
     last: Option<LastSent>,
     paused: bool,
     held: bool,
     highest: u8,
-    granted: u8,
-    wanted: u8,
+    granted: Step,
+    wanted: Step,
+    frames_per_second: Option<u8>,
     priority: u8,
     lag: Option<Lag>,
     ssrc: u32,
     transport_number_id: Option<u8>,
+    playout_delay_id: Option<u8>,
     counts: LegCounts,
     repair: Option<Repair>,
     resends: u32,
@@ -99,13 +117,6 @@ struct LastSent {
     pictures: Pictures,
 }
 
-/// The retransmission stream of a leg (RFC 4588).
-struct Repair {
-    ssrc: u32,
-    sealer: Option<Sealer>,
-    next_out: u64,
-}
-
 impl Leg {
     /// A leg to the client at a place in the shard's table; it sends nothing before [`Self::open`].
     pub fn new(config: &LegConfig, transport: usize, kind: MediaKind) -> Self {
@@ -123,8 +134,8 @@ impl Leg {
             destination: Remote::Udp(SocketAddr::from(([0, 0, 0, 0], 0))),
             sealer: None,
             formats: Formats::new(&config.codecs),
-            span: None,
-            previous: None,
+            spans: Spans::default(),
+            newest_in: 0,
             next_out: first_out,
             first_out,
             last: None,
@@ -132,22 +143,19 @@ impl Leg {
             held: false,
             highest: config.encoding,
             // Of a way that is to be divided, the lowest until it is.
-            granted: if transport_number_id.is_some() {
-                0
-            } else {
-                u8::MAX
-            },
-            wanted: config.encoding,
+            granted: Step::whole(match transport_number_id {
+                Some(_) => 0,
+                None => u8::MAX,
+            }),
+            wanted: Step::whole(config.encoding),
+            frames_per_second: None,
             priority: config.priority,
             lag: None,
             ssrc: config.ssrc,
             transport_number_id,
+            playout_delay_id: config.extensions.playout_delay,
             counts: LegCounts::default(),
-            repair: config.rtx_ssrc.map(|ssrc| Repair {
-                ssrc,
-                sealer: None,
-                next_out: first_number(ssrc),
-            }),
+            repair: config.rtx_ssrc.map(Repair::new),
             resends: 0,
             resends_since: None,
         }
@@ -219,10 +227,10 @@ impl Leg {
         }
     }
 
-    /// Sets what fits: the highest encoding, or nothing at all. Tells whether the leg is held back
-    /// or goes on by that.
-    pub fn grant(&mut self, highest: Option<u8>) -> bool {
-        self.granted = highest.unwrap_or(0);
+    /// Sets what fits: the highest step, or nothing at all. Tells whether the leg is held back or
+    /// goes on by that.
+    pub fn grant(&mut self, highest: Option<Step>) -> bool {
+        self.granted = highest.unwrap_or(Step::whole(0));
         let held = highest.is_none();
         if held {
             self.end_span();
@@ -233,14 +241,13 @@ impl Leg {
     /// Goes on with a key frame: what waits would come too late.
     pub fn end_span(&mut self) {
         self.lag = None;
-        if let Some(ended) = self.span.take() {
-            self.previous = Some(ended);
-        }
+        self.spans.end();
     }
 
     /// Another stream follows in an encoding: the leg goes on with it from a key frame.
     pub fn restart(&mut self, encoding: u8) {
-        if self.span.is_some_and(|span| span.encoding == encoding) {
+        let open = self.spans.open();
+        if open.is_some_and(|span| span.encoding == encoding) {
             self.end_span();
         }
         self.lag.take_if(|lag| lag.encoding == encoding);
@@ -256,13 +263,31 @@ impl Leg {
         self.highest
     }
 
+    /// Sets how many pictures a second are of use, if not all.
+    pub fn limit_frame_rate(&mut self, frames_per_second: Option<u8>) {
+        self.frames_per_second = frames_per_second;
+    }
+
+    /// How many pictures a second are of use, if not all.
+    pub fn frames_per_second(&self) -> Option<u8> {
+        self.frames_per_second
+    }
+
     /// The highest encoding that is wanted and fits.
     pub fn highest_granted(&self) -> u8 {
-        self.highest.min(self.granted)
+        self.highest.min(self.granted.encoding)
+    }
+
+    /// The highest temporal layer of an encoding that fits.
+    pub fn temporal_granted(&self, encoding: u8) -> u8 {
+        match encoding < self.granted.encoding {
+            true => WHOLE,
+            false => self.granted.temporal,
+        }
     }
 
     /// What fits, as last granted.
-    pub fn granted(&self) -> Option<u8> {
+    pub fn granted(&self) -> Option<Step> {
         (!self.held).then_some(self.granted)
     }
 
@@ -276,22 +301,35 @@ impl Leg {
         self.priority
     }
 
-    /// Names the encoding to go to at its next key frame; true when the leg waits for one.
-    pub fn want(&mut self, encoding: u8) -> bool {
-        self.wanted = encoding;
-        self.waits_for() == Some(encoding)
+    /// Names the encoding to go to at its next key frame, and the temporal layer to go to there or
+    /// at the next picture that allows it; true when the leg waits for a key frame.
+    pub fn want(&mut self, step: Step) -> bool {
+        self.wanted = step;
+        if let (Some(span), Some(lag)) = (self.spans.open(), self.lag)
+            && !lag.is_of(&span)
+            && lag.encoding != step.encoding
+        {
+            // It was to go on with another encoding; what it has not sent of its own waits still.
+            self.lag = Some(Lag::behind(&span, self.newest_in));
+        }
+        self.waits_for() == Some(step.encoding)
     }
 
     /// The encoding whose key frame the leg waits for.
     pub fn waits_for(&self) -> Option<u8> {
-        let there = self.span.is_some_and(|span| span.encoding == self.wanted);
+        let wanted = self.wanted.encoding;
+        let there = self
+            .spans
+            .open()
+            .is_some_and(|span| span.encoding == wanted);
         let waits = self.kind == MediaKind::Video && self.is_open() && !self.is_stopped() && !there;
-        waits.then_some(self.wanted)
+        waits.then_some(wanted)
     }
 
     /// The encoding that a subscriber's key frame request is about.
     pub fn shown(&self) -> u8 {
-        self.span.map_or(self.wanted, |span| span.encoding)
+        let open = self.spans.open();
+        open.map_or(self.wanted.encoding, |span| span.encoding)
     }
 
     /// Held back by order.
@@ -318,13 +356,10 @@ impl Leg {
     /// those that wait is for sending now.
     pub fn fall_behind(&mut self, arrival: &Arrival, packet: &Packet) -> bool {
         let next = Lag::of(arrival);
-        let of_span = |span: &Span| (span.encoding, span.epoch) == (next.encoding, next.epoch);
-        let span = self.span.filter(of_span);
-        let continues = span.is_some();
+        let open = self.spans.open();
+        let continues = open.is_some_and(|span| arrival.is_of(&span));
         let known = self.lag;
-        if let Some(span) = span.filter(|_| known.is_none())
-            && span.outgoing(next.number) < Some(self.next_out)
-        {
+        if continues && known.is_none() && next.number <= self.newest_in {
             // To go on from a latecomer would send again what went before it.
             return false;
         }
@@ -347,28 +382,40 @@ impl Leg {
         &mut self,
         now: Instant,
         arrival: &Arrival,
-        packet: &Packet,
-        payload: &[u8],
+        found: &Remembered<'_>,
         room: &mut [u8],
         downlink: Option<&mut Downlink>,
     ) -> Option<usize> {
+        let packet = found.packet;
         let format = self.formats.of(packet.codec)?;
-        let span = self.span_of(arrival, packet, payload)?;
-        let number = span.outgoing(packet.number)?;
+        let (span, end) = self.span_of(arrival, found)?;
+        let place = found.place(span.temporal)?;
+        let number = span.outgoing(place.number)?;
+        if place.is_left_out || number >= end {
+            return None;
+        }
+        let payload = found.payload_within(span.temporal);
+        let playout_delay = self.playout_delay(now, downlink.as_deref());
         let head = Head {
             payload_type: format.payload_type,
             ssrc: self.ssrc,
             number,
             transport_number: self.transport_number(now, payload.len(), downlink),
+            playout_delay,
             prefix: &[],
         };
+        let span = span.behind(&place);
         let len = write(room, &span, packet, payload, &format, &head)?;
         if number >= self.next_out {
             self.next_out = number + 1;
+            let before = self.last.map_or(Pictures::default(), |last| last.pictures);
             self.last = Some(LastSent {
                 at: arrival.at,
                 timestamp: packet.timestamp.wrapping_add(span.timestamp_offset),
-                pictures: Pictures::read(packet, &room[head.bytes()..len]),
+                pictures: match payload {
+                    [] => before,
+                    _ => Pictures::read(packet, &room[head.bytes()..len]),
+                },
             });
         }
         self.counts.packets += 1;
@@ -386,6 +433,10 @@ impl Leg {
         Some((id, downlink?.sent(now, payload + LEG_OVERHEAD_BYTES)))
     }
 
+    fn playout_delay(&self, now: Instant, way: Option<&Downlink>) -> Option<(u8, PlayoutDelay)> {
+        Some((self.playout_delay_id?, way?.playout.said(now)?))
+    }
+
     /// Writes and seals padding for a probe on the retransmission stream; `None` where there is
     /// none. `room` has at least [`PADDING_BYTES`] and [`LEG_OVERHEAD_BYTES`].
     pub fn pad(&mut self, now: Instant, room: &mut [u8], downlink: &mut Downlink) -> Option<usize> {
@@ -397,64 +448,8 @@ impl Leg {
             .pad(payload_type, timestamp, transport_number, room)
     }
 
-    /// The span a packet belongs to; a packet that a decoder can start with may begin one.
-    fn span_of(&mut self, arrival: &Arrival, packet: &Packet, payload: &[u8]) -> Option<Span> {
-        if let Some(span) = self.span
-            && span.encoding == arrival.encoding
-            && span.epoch == arrival.epoch
-        {
-            return Some(span);
-        }
-        if !self.may_begin(arrival, packet) {
-            return None;
-        }
-        let span = self.begin(arrival, packet, payload);
-        if let Some(ended) = self.span.replace(span) {
-            self.previous = Some(ended);
-        }
-        Some(span)
-    }
-
-    fn may_begin(&self, arrival: &Arrival, packet: &Packet) -> bool {
-        !self.is_stopped() && arrival.encoding == self.wanted && packet.insight.entry
-    }
-
-    /// The first packet of a span gets the next number, picture and moment of the leg.
-    fn begin(&self, arrival: &Arrival, packet: &Packet, payload: &[u8]) -> Span {
-        let mut span = Span {
-            encoding: arrival.encoding,
-            epoch: arrival.epoch,
-            first_in: packet.number,
-            first_out: self.next_out,
-            timestamp_offset: 0,
-            picture_offset: 0,
-            base_layer_offset: 0,
-        };
-        let Some(last) = self.last else {
-            return span;
-        };
-        let before = self.span.or(self.previous);
-        let same = before.filter(|b| b.encoding == span.encoding && b.epoch == span.epoch);
-        span.timestamp_offset = same.map_or_else(
-            || {
-                let passed = arrival.at.saturating_duration_since(last.at);
-                let ticks = media_time(passed, packet.codec.clock_rate_hz()).max(1);
-                last.timestamp
-                    .wrapping_add(ticks)
-                    .wrapping_sub(packet.timestamp)
-            },
-            |span| span.timestamp_offset,
-        );
-        let pictures = Pictures::read(packet, payload);
-        let next = last.pictures.picture.wrapping_add(1);
-        span.picture_offset = next.wrapping_sub(pictures.picture);
-        let next = last.pictures.base_layer.wrapping_add(1);
-        span.base_layer_offset = next.wrapping_sub(pictures.base_layer);
-        span
-    }
-
-    /// Finds the packet that a subscriber asks for; `None` when it was never sent, is two spans
-    /// old, or [`RESENDS_PER_SECOND`] is reached.
+    /// Finds the packet that a subscriber asks for; `None` when it was never sent, is of a span
+    /// that is forgotten, or [`RESENDS_PER_SECOND`] is reached.
     pub fn asked_again(&mut self, now: Instant, sequence: u16) -> Option<u64> {
         let number = nearest(self.next_out.saturating_sub(1), sequence);
         if number >= self.next_out || self.find_span(number).is_none() {
@@ -470,8 +465,7 @@ impl Leg {
 
     /// The span of a number that was sent.
     pub fn find_span(&self, number: u64) -> Option<Span> {
-        let holds = |span: &Span| number >= span.first_out;
-        self.span.filter(holds).or(self.previous.filter(holds))
+        self.spans.of_sent(number)
     }
 
     /// Writes and seals a retransmission of a packet that was sent under `number`: on the
@@ -481,10 +475,12 @@ impl Leg {
         now: Instant,
         number: u64,
         span: &Span,
-        (packet, payload): (&Packet, &[u8]),
+        found: &Remembered<'_>,
         room: &mut [u8],
         downlink: Option<&mut Downlink>,
     ) -> Option<usize> {
+        let (packet, payload) = (found.packet, found.payload_within(span.temporal));
+        let span = &span.behind(&found.place(span.temporal)?);
         let format = self.formats.of(packet.codec)?;
         let (Some(repair), Some(payload_type)) = (&self.repair, format.rtx_payload_type) else {
             let head = Head {
@@ -492,6 +488,7 @@ impl Leg {
                 ssrc: self.ssrc,
                 number,
                 transport_number: None,
+                playout_delay: None,
                 prefix: &[],
             };
             let len = write(room, span, packet, payload, &format, &head)?;
@@ -502,6 +499,7 @@ impl Leg {
             ssrc: repair.ssrc,
             number: repair.next_out,
             transport_number: self.transport_number(now, payload.len(), downlink),
+            playout_delay: None,
             prefix: &(number as u16).to_be_bytes(),
         };
         let len = write(room, span, packet, payload, &format, &head)?;
@@ -514,7 +512,7 @@ impl Leg {
         ntp: u64,
         media_now: impl Fn(&Span) -> Option<u32>,
     ) -> Option<SenderInfo> {
-        let span = self.span?;
+        let span = self.spans.open()?;
         Some(SenderInfo {
             ssrc: self.ssrc,
             ntp,
@@ -541,42 +539,6 @@ impl Leg {
     /// Its counters.
     pub fn counts(&self) -> LegCounts {
         self.counts
-    }
-}
-
-impl Repair {
-    fn seal(&mut self, room: &mut [u8], header: usize, len: usize) -> Option<usize> {
-        let sealed = self
-            .sealer
-            .as_mut()?
-            .seal(self.next_out, room, header, len)?;
-        self.next_out += 1;
-        Some(sealed)
-    }
-
-    /// A packet without payload (RFC 3550 section 5.1: the last byte counts the padding).
-    fn pad(
-        &mut self,
-        payload_type: u8,
-        timestamp: u32,
-        (id, number): (u8, u16),
-        room: &mut [u8],
-    ) -> Option<usize> {
-        const HEADER: usize = super::rtp::HEADER_BYTES + TRANSPORT_NUMBER_BYTES;
-        let packet = room.get_mut(..HEADER + PADDING_BYTES)?;
-        write_header(
-            packet,
-            false,
-            payload_type,
-            self.next_out as u16,
-            timestamp,
-            self.ssrc,
-        );
-        write_transport_number(packet, id, number);
-        packet[0] |= 0x20;
-        packet[HEADER..].fill(0);
-        packet[HEADER + PADDING_BYTES - 1] = PADDING_BYTES as u8;
-        self.seal(room, HEADER, HEADER + PADDING_BYTES)
     }
 }
 

@@ -205,6 +205,7 @@ impl Placement {
             Command::RemoveLeg { leg } => self.remove_leg(leg, send),
             Command::PauseLeg { leg, .. }
             | Command::SelectEncoding { leg, .. }
+            | Command::LimitFrameRate { leg, .. }
             | Command::PrioritizeLeg { leg, .. } => {
                 if let Some(shard) = self.shard_of_leg(leg) {
                     send(shard, command);

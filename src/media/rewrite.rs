@@ -1,12 +1,18 @@
 //! How a source's packet becomes a leg's: numbers, media time, payload type, VP8 descriptor.
 //!
-//! A leg's stream is a row of spans. Within a span everything is an offset, so a packet rewritten
-//! again, for a retransmission, is bit-identical.
+//! A leg's stream is a row of spans. Within a span everything is an offset to the source's
+//! encoding, thinned to the span's temporal layer, so a packet rewritten again, for a
+//! retransmission, is bit-identical.
 
 use super::codec::red_rename;
 use super::command::{Codec, CodecMapping};
+use super::playout::PlayoutDelay;
 use super::ring::Packet;
-use super::rtp::{HEADER_BYTES, TRANSPORT_NUMBER_BYTES, write_header, write_transport_number};
+use super::rtp::{
+    HEADER_BYTES, NUMBER_AND_DELAY_BYTES, TRANSPORT_NUMBER_BYTES, write_header,
+    write_number_and_delay, write_transport_number,
+};
+use super::thinning::Place;
 
 /// A stretch of a leg's stream that comes from one encoding without a break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,25 +21,37 @@ pub struct Span {
     pub encoding: u8,
     /// Which of the streams that followed each other in that encoding.
     pub epoch: u32,
+    /// Highest temporal layer.
+    pub temporal: u8,
     /// Number of the first packet, as the source forwards it.
+    pub begins: u64,
+    /// Its number in the encoding as thinned to the temporal layer.
     pub first_in: u64,
     /// Its number on the leg.
     pub first_out: u64,
     /// Added to media time.
     pub timestamp_offset: u32,
-    /// Added to the VP8 picture id.
+    /// Added to the VP8 picture id, less the pictures that were left out before.
     pub picture_offset: u16,
     /// Added to the VP8 `TL0PICIDX`.
     pub base_layer_offset: u8,
 }
 
 impl Span {
-    /// The number on the leg of a source's packet; `None` before the span.
-    pub fn outgoing(&self, number: u64) -> Option<u64> {
-        Some(number.checked_sub(self.first_in)? + self.first_out)
+    /// The number on the leg of a number in the thinned encoding; `None` before the span.
+    pub fn outgoing(&self, thinned: u64) -> Option<u64> {
+        Some(thinned.checked_sub(self.first_in)? + self.first_out)
     }
 
-    /// The source's number of a leg's packet; `None` before the span.
+    /// The span as it is for a packet behind pictures that were left out.
+    pub fn behind(&self, place: &Place) -> Self {
+        Self {
+            picture_offset: self.picture_offset.wrapping_sub(place.pictures),
+            ..*self
+        }
+    }
+
+    /// The number in the thinned encoding of a leg's packet; `None` before the span.
     pub fn incoming(&self, outgoing: u64) -> Option<u64> {
         Some(outgoing.checked_sub(self.first_out)? + self.first_in)
     }
@@ -173,8 +191,10 @@ pub fn write(
         packet.timestamp.wrapping_add(span.timestamp_offset),
         head.ssrc,
     );
-    if let Some((id, number)) = head.transport_number {
-        write_transport_number(buffer, id, number);
+    match (head.transport_number, head.playout_delay) {
+        (Some(number), Some(delay)) => write_number_and_delay(buffer, number, delay),
+        (Some((id, number)), None) => write_transport_number(buffer, id, number),
+        (None, _) => {}
     }
     buffer[header..start].copy_from_slice(head.prefix);
     let body = &mut buffer[start..];
@@ -198,16 +218,19 @@ pub struct Head<'a> {
     pub number: u64,
     /// Id of the extension with the transport-wide number, and that number.
     pub transport_number: Option<(u8, u16)>,
+    /// Id of the extension with the playout delay, and that; only beside a transport-wide number.
+    pub playout_delay: Option<(u8, PlayoutDelay)>,
     /// Bytes between header and payload.
     pub prefix: &'a [u8],
 }
 
 impl Head<'_> {
-    /// Length of the header with its extension.
+    /// Length of the header with its extensions.
     pub fn bytes(&self) -> usize {
-        match self.transport_number {
-            Some(_) => HEADER_BYTES + TRANSPORT_NUMBER_BYTES,
-            None => HEADER_BYTES,
+        match (self.transport_number, self.playout_delay) {
+            (Some(_), Some(_)) => HEADER_BYTES + NUMBER_AND_DELAY_BYTES,
+            (Some(_), None) => HEADER_BYTES + TRANSPORT_NUMBER_BYTES,
+            (None, _) => HEADER_BYTES,
         }
     }
 }
@@ -233,6 +256,7 @@ fn move_pictures(body: &mut [u8], span: &Span, packet: &Packet) {
 mod tests {
     use super::*;
     use crate::media::codec::Insight;
+    use crate::media::thinning::WHOLE;
 
     fn mapping(codec: Codec, payload_type: u8) -> CodecMapping {
         CodecMapping {
@@ -255,6 +279,8 @@ mod tests {
     const SPAN: Span = Span {
         encoding: 0,
         epoch: 0,
+        temporal: WHOLE,
+        begins: 70_000,
         first_in: 70_000,
         first_out: 500,
         timestamp_offset: 11,
@@ -270,6 +296,7 @@ mod tests {
             ssrc: 9,
             number: 500,
             transport_number: None,
+            playout_delay: None,
             prefix: &[],
         };
         let len = write(

@@ -1,5 +1,7 @@
 //! RTP headers (RFC 3550 section 5.1) and their extensions (RFC 8285): read in place, written bare.
 
+use super::playout::PlayoutDelay;
+
 /// Bytes of a header without contributing sources and extension.
 pub const HEADER_BYTES: usize = 12;
 
@@ -110,6 +112,9 @@ pub fn write_header(
 /// Bytes that [`write_transport_number`] puts behind a bare header.
 pub const TRANSPORT_NUMBER_BYTES: usize = 8;
 
+/// Bytes that [`write_number_and_delay`] puts behind a bare header.
+pub const NUMBER_AND_DELAY_BYTES: usize = 12;
+
 /// Adds an extension with one element in the one-byte form (RFC 8285 section 4.2) to a bare header:
 /// the transport-wide number, under its negotiated id.
 ///
@@ -119,6 +124,24 @@ pub fn write_transport_number(buffer: &mut [u8], id: u8, number: u16) {
     buffer[0] |= 0x10;
     let extension = [0xbe, 0xde, 0, 1, id << 4 | 1, high, low, 0];
     buffer[HEADER_BYTES..HEADER_BYTES + TRANSPORT_NUMBER_BYTES].copy_from_slice(&extension);
+}
+
+/// Adds an extension with two elements: the transport-wide number, and the playout delay in 12 bits
+/// for the least and 12 for the most.
+///
+/// `buffer` has at least [`HEADER_BYTES`] and [`NUMBER_AND_DELAY_BYTES`] bytes.
+pub fn write_number_and_delay(
+    buffer: &mut [u8],
+    (id, number): (u8, u16),
+    (delay_id, delay): (u8, PlayoutDelay),
+) {
+    let [high, low] = number.to_be_bytes();
+    let [_, a, b, c] = (u32::from(delay.min) << 12 | u32::from(delay.max) & 0xfff).to_be_bytes();
+    buffer[0] |= 0x10;
+    let number = [0xbe, 0xde, 0, 2, id << 4 | 1, high, low];
+    buffer[HEADER_BYTES..HEADER_BYTES + 7].copy_from_slice(&number);
+    let delay = [delay_id << 4 | 2, a, b, c, 0];
+    buffer[HEADER_BYTES + 7..HEADER_BYTES + NUMBER_AND_DELAY_BYTES].copy_from_slice(&delay);
 }
 
 /// Big-endian 16 bits at an offset.
@@ -137,6 +160,22 @@ pub(crate) fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
 mod tests {
     use super::*;
     use crate::media::sample::Chance;
+
+    #[test]
+    fn number_and_delay_are_read_as_they_are_written() {
+        let mut bytes = [0; HEADER_BYTES + NUMBER_AND_DELAY_BYTES + 1];
+        write_header(&mut bytes, false, 96, 1, 2, 3);
+        let delay = PlayoutDelay {
+            min: 25,
+            max: 1_000,
+        };
+        write_number_and_delay(&mut bytes, (3, 0x1234), (5, delay));
+        let header = Header::parse(&bytes).unwrap();
+        assert_eq!(header.payload_start, bytes.len() - 1);
+        assert_eq!(header.extension(&bytes, 3), Some(&[0x12, 0x34][..]));
+        assert_eq!(header.extension(&bytes, 5), Some(&[0x01, 0x93, 0xe8][..]));
+        assert_eq!(header.extension(&bytes, 4), None);
+    }
 
     fn packet(first: u8, rest: &[u8]) -> Vec<u8> {
         let mut bytes = vec![first, 0x80 | 96, 0x12, 0x34, 0, 0, 1, 0, 0, 0, 0, 7];

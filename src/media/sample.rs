@@ -47,6 +47,11 @@ pub(crate) fn connection(seed: u8) -> (Srtp, Srtp) {
 
 /// A VP8 payload with a 15-bit picture id and a base layer index.
 pub(crate) fn vp8(key: bool, picture: u16, base_layer: u8) -> Vec<u8> {
+    vp8_layer(key, picture, base_layer, 0, true)
+}
+
+/// The same of a picture in a temporal layer.
+pub(crate) fn vp8_layer(key: bool, picture: u16, base_layer: u8, layer: u8, sync: bool) -> Vec<u8> {
     let picture = (picture | 0x8000).to_be_bytes();
     vec![
         0x90,
@@ -54,7 +59,7 @@ pub(crate) fn vp8(key: bool, picture: u16, base_layer: u8) -> Vec<u8> {
         picture[0],
         picture[1],
         base_layer,
-        0x20,
+        layer << 6 | u8::from(sync) << 5,
         if key { 0x10 } else { 0x11 },
         7,
         7,

@@ -78,6 +78,11 @@ impl Renumbering {
         extended - count.or(oldest.map(|t| t - 1)).unwrap_or(0)
     }
 
+    /// Whether a packet was left out, if that is still remembered.
+    pub fn is_omitted(&self, extended: u64) -> bool {
+        self.total > 0 && self.omitted.iter().any(|(at, _)| *at == extended)
+    }
+
     /// Leaves out the packet with the highest number so far.
     pub fn omit(&mut self, extended: u64) {
         self.total += 1;

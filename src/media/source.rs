@@ -1,10 +1,14 @@
 //! A published stream at this server: its encodings, their last packets, and the legs that copy it.
 
+mod meter;
+
 use std::time::{Duration, Instant};
 
+use super::allocation::{Rates, Step};
 use super::codec::Insight;
 use super::command::{
-    Codec, CodecMapping, EncodingConfig, ExtensionIds, MediaKind, MirrorConfig, SourceConfig,
+    Codec, CodecMapping, ENCODINGS_MAX, EncodingConfig, ExtensionIds, MediaKind, MirrorConfig,
+    SourceConfig,
 };
 use super::forward::Served;
 use super::keyframe::KeyFramePacer;
@@ -15,7 +19,9 @@ use super::ring::{Packet, PacketRing, RING_PACKETS};
 use super::rtp::{Header, read_u16};
 use super::sequence::{Extender, Renumbering, nearest};
 use super::speaker::LevelWindow;
+use super::thinning::{Place, Thinnings, WHOLE, layer_of};
 use crate::domain::id::{ShardId, SourceId};
+use meter::Meter;
 
 /// Packets that wait for fan-out; more are dropped, as in a full socket.
 const PENDING_MAX: usize = 512;
@@ -23,14 +29,11 @@ const PENDING_MAX: usize = 512;
 /// An encoding among several that is silent for this long is taken for switched off.
 const LIVE_FOR: Duration = Duration::from_millis(700);
 
-/// Time over which an encoding's rate is read.
-const METER_WINDOW: Duration = Duration::from_millis(500);
-
-/// What a packet takes on the way beside its payload, bytes: IP, UDP, RTP with extension, seal.
-const PACKET_OVERHEAD_BYTES: usize = 20 + 8 + 20 + 16;
+/// A higher encoding of fewer pictures a second than about this is no better than a lower one.
+const SMOOTH: u8 = 15;
 
 /// What encodings take before they are measured, lowest quality first, bit/s.
-const USUAL_BPS: [u64; 3] = [150_000, 500_000, 1_500_000];
+const USUAL_BPS: [u64; ENCODINGS_MAX] = [150_000, 500_000, 1_500_000];
 
 /// See the module.
 pub struct Source {
@@ -103,10 +106,44 @@ pub struct Encoding {
     extender: Extender,
     renumbering: Renumbering,
     ring: Option<PacketRing>,
+    /// Of an encoding that tells its temporal layers.
+    thinnings: Option<Box<Thinnings>>,
+    /// The highest temporal layer that came.
+    top: u8,
     newest: u64,
     meter: Meter,
     heard_at: Option<Instant>,
     clock_rate_hz: u32,
+}
+
+/// A packet of an encoding, with what a leg may want to know of it.
+#[derive(Clone, Copy)]
+pub struct Remembered<'a> {
+    /// The packet.
+    pub packet: &'a Packet,
+    /// Its payload.
+    pub payload: &'a [u8],
+    thinnings: Option<&'a Thinnings>,
+}
+
+impl<'a> Remembered<'a> {
+    /// Where it is in its encoding up to a temporal layer.
+    pub fn place(&self, temporal: u8) -> Option<Place> {
+        let number = self.packet.number;
+        match self.thinnings {
+            Some(thinnings) => thinnings.place(temporal, number),
+            None => Some(Place::whole(number)),
+        }
+    }
+
+    /// What is sent of it up to a temporal layer: nothing of a picture above, whose place is kept
+    /// free.
+    pub fn payload_within(&self, temporal: u8) -> &'a [u8] {
+        match layer_of(&self.packet.insight) > temporal {
+            true => &[],
+            false => self.payload,
+        }
+    }
 }
 
 /// What a packet was.
@@ -200,6 +237,7 @@ impl Source {
         known.epoch += 1;
         known.extender.restart();
         known.renumbering = Renumbering::default();
+        (known.thinnings, known.top) = (None, 0);
         known.gaps.restart();
         known.reception = Reception::default();
         if self.kind == MediaKind::Video && !self.legs.is_empty() {
@@ -239,6 +277,7 @@ impl Source {
         };
         if known.epoch != relayed.epoch {
             known.epoch = relayed.epoch;
+            (known.thinnings, known.top) = (None, 0);
             known.reception = Reception::default();
             for leg in &mut self.legs {
                 leg.restart(relayed.encoding);
@@ -314,8 +353,12 @@ impl Source {
 
     /// Closes windows: rates are read, and encodings that stopped are no longer chosen.
     pub fn refresh(&mut self, now: Instant) {
+        let mut measured = false;
         for encoding in &mut self.encodings {
-            encoding.meter.roll(now);
+            measured |= encoding.meter.roll(now);
+        }
+        if measured {
+            self.limit_frame_rates();
         }
         if self.encodings.len() < 2 {
             return;
@@ -349,33 +392,48 @@ impl Source {
             return;
         };
         let wanted = best(self.live, leg.highest_granted(), self.encodings.len());
-        if leg.want(wanted)
-            && let Some(encoding) = self.encodings.get_mut(usize::from(wanted))
-        {
+        let Some(encoding) = self.encodings.get_mut(usize::from(wanted)) else {
+            return;
+        };
+        let granted = leg.temporal_granted(wanted);
+        let step = Step {
+            encoding: wanted,
+            temporal: granted.min(encoding.temporal_for(leg.frames_per_second())),
+        };
+        if leg.want(step) {
             encoding.key_frames.want();
         }
     }
 
-    /// The rate of an encoding, bit/s; what such an encoding usually takes until it is measured.
-    fn rate_bps(&self, encoding: usize) -> u64 {
-        let known = self.encodings.get(encoding);
-        match known.map_or(0, |known| known.meter.bps) {
-            0 => USUAL_BPS.get(encoding).copied().unwrap_or(0),
-            measured => measured,
+    /// The rates have changed: legs that want fewer pictures may need another temporal layer.
+    fn limit_frame_rates(&mut self) {
+        for place in 0..self.legs.len() {
+            if self.legs[place].frames_per_second().is_some() {
+                self.choose_encoding(place);
+            }
         }
     }
 
-    /// The rate of an encoding that comes; `None` for others.
-    pub fn live_rate_bps(&self, encoding: usize) -> Option<u64> {
-        let live = self.live >> encoding & 1 == 1;
-        live.then(|| self.rate_bps(encoding))
-    }
-
-    /// A remembered packet of an encoding's present stream.
-    pub fn remembered(&self, encoding: u8, epoch: u32, number: u64) -> Option<(&Packet, &[u8])> {
-        self.encodings
-            .get(usize::from(encoding))?
-            .remembered(epoch, number)
+    /// What the steps of an encoding that comes take, for a leg that wants no more pictures than
+    /// so many in a second; what such an encoding usually takes until it is measured.
+    pub fn rates(&self, encoding: usize, frames_per_second: Option<u8>) -> Rates {
+        let mut rates = Rates::default();
+        let Some(known) = self.encodings.get(encoding) else {
+            return rates;
+        };
+        if self.live >> encoding & 1 == 0 {
+            return rates;
+        }
+        let highest = known.temporal_for(frames_per_second);
+        let is_lowest = self.live & ((1 << encoding) - 1) == 0;
+        for (temporal, rate) in (0..=highest).zip(&mut rates) {
+            let measured = known.meter.bps(temporal);
+            let moves = is_lowest || temporal == highest || known.meter.has(temporal, SMOOTH);
+            *rate = (measured > 0 && moves && known.has_step(temporal)).then_some(measured);
+        }
+        let highest = &mut rates[usize::from(highest)];
+        *highest = highest.or(USUAL_BPS.get(encoding).copied());
+        rates
     }
 }
 
@@ -396,8 +454,9 @@ impl Encoding {
         if ring.contains(packet.number) || !ring.insert(packet, payload) {
             return false;
         }
+        self.thin(&packet, payload);
         self.newest = self.newest.max(packet.number);
-        self.meter.take(payload.len());
+        self.meter.take(&packet.insight, payload.len());
         if packet.insight.entry {
             self.key_frames.arrived();
         }
@@ -448,13 +507,57 @@ impl Encoding {
         if newest {
             self.renumbering.omit(number);
         }
-        newest || repair
+        newest || self.renumbering.is_omitted(number)
+    }
+
+    /// Gives a packet its place up to each temporal layer.
+    fn thin(&mut self, packet: &Packet, payload: &[u8]) {
+        if packet.insight.layer.is_some() && self.thinnings.is_none() {
+            self.thinnings = Some(Box::new(Thinnings::new(packet.number)));
+        }
+        if let Some(thinnings) = &mut self.thinnings {
+            thinnings.take(packet, payload);
+            self.top = self.top.max(layer_of(&packet.insight));
+        }
+    }
+
+    /// Whether its pictures up to a temporal layer are fewer than up to the next, or all.
+    fn has_step(&self, temporal: u8) -> bool {
+        temporal < self.top || temporal == WHOLE
+    }
+
+    /// The lowest temporal layer up to which so many pictures come in a second.
+    fn temporal_for(&self, frames_per_second: Option<u8>) -> u8 {
+        let Some(wanted) = frames_per_second else {
+            return WHOLE;
+        };
+        let enough = |temporal: &u8| self.has_step(*temporal) && self.meter.has(*temporal, wanted);
+        (0..WHOLE).find(enough).unwrap_or(WHOLE)
     }
 
     /// A remembered packet of the present stream.
-    pub fn remembered(&self, epoch: u32, number: u64) -> Option<(&Packet, &[u8])> {
+    pub fn remembered(&self, epoch: u32, number: u64) -> Option<Remembered<'_>> {
         let ring = self.ring.as_ref().filter(|_| epoch == self.epoch)?;
-        ring.get(number)
+        let (packet, payload) = ring.get(number)?;
+        Some(Remembered {
+            packet,
+            payload,
+            thinnings: self.thinnings.as_deref(),
+        })
+    }
+
+    /// The remembered packet that has a number in the encoding up to a temporal layer.
+    pub fn remembered_within(
+        &self,
+        epoch: u32,
+        temporal: u8,
+        thinned: u64,
+    ) -> Option<Remembered<'_>> {
+        let number = match &self.thinnings {
+            Some(thinnings) => thinnings.number(temporal, thinned)?,
+            None => thinned,
+        };
+        self.remembered(epoch, number)
     }
 
     /// The highest number that came of the present stream.
@@ -470,36 +573,6 @@ impl Encoding {
     /// Whether anything was ever heard.
     pub fn is_heard(&self) -> bool {
         self.heard_at.is_some()
-    }
-}
-
-/// What arrives of an encoding, over half seconds.
-#[derive(Clone, Copy, Debug, Default)]
-struct Meter {
-    bytes: u64,
-    since: Option<Instant>,
-    bps: u64,
-}
-
-impl Meter {
-    fn take(&mut self, payload: usize) {
-        self.bytes += (payload + PACKET_OVERHEAD_BYTES) as u64;
-    }
-
-    /// Follows a rise soon, but not the first key frame of it, and a fall slowly: a still screen
-    /// takes much again when it moves.
-    fn roll(&mut self, now: Instant) {
-        let since = *self.since.get_or_insert(now);
-        let passed = now.saturating_duration_since(since);
-        if passed < METER_WINDOW {
-            return;
-        }
-        let reading = self.bytes * 8_000 / (passed.as_millis() as u64).max(1);
-        self.bps = match reading > self.bps && self.bps > 0 {
-            true => u64::midpoint(self.bps, reading),
-            false => reading.max((3 * self.bps + reading) / 4),
-        };
-        (self.bytes, self.since) = (0, Some(now));
     }
 }
 

@@ -259,6 +259,7 @@ fn track_setting(setting: &proto::UpdateTrackSettings) -> Request {
         setting: Setting {
             disabled: setting.disabled || off,
             shown: Some((setting.width, setting.height, quality(setting.quality()))),
+            frames_per_second: u8::try_from(setting.fps).unwrap_or(u8::MAX),
             priority: u8::try_from(setting.priority).unwrap_or(u8::MAX),
         },
     }

@@ -68,6 +68,7 @@ impl Routes {
             | Command::RemoveLeg { .. }
             | Command::PauseLeg { .. }
             | Command::SelectEncoding { .. }
+            | Command::LimitFrameRate { .. }
             | Command::PrioritizeLeg { .. }
             | Command::PrioritizeSource { .. }
             | Command::SendData { .. } => {}

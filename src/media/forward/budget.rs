@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Forwarding;
 use crate::domain::id::LegId;
-use crate::media::allocation::{Wish, allocate};
+use crate::media::allocation::{Rates, Wish, allocate};
 use crate::media::bandwidth::feedback::Feedback;
 use crate::media::source::Source;
 
@@ -79,12 +79,13 @@ fn wish(source: &Source, at: usize, padding_leg: &mut Option<LegId>) -> Option<W
         leg: leg.id(),
         priority: leg.priority().max(source.priority),
         highest: leg.highest(),
-        rates: [None; _],
+        rates: <[Rates; _]>::default(),
         before: leg.granted(),
         granted: None,
     };
-    for (encoding, rate) in wish.rates.iter_mut().enumerate() {
-        *rate = source.live_rate_bps(encoding);
+    for (encoding, rates) in wish.rates.iter_mut().enumerate() {
+        *rates = source.rates(encoding, leg.frames_per_second());
     }
-    wish.rates.iter().any(Option::is_some).then_some(wish)
+    let comes = wish.rates.iter().flatten().any(Option::is_some);
+    comes.then_some(wish)
 }

@@ -158,13 +158,13 @@ impl Forwarding {
             if !downlink.may_send(now) || pending.iter().any(|arrival| Lag::of(arrival) == lag) {
                 return Progress::Waits;
             }
-            if let Some((packet, payload)) = encoding.remembered(lag.epoch, lag.number) {
-                let Some(room) = batch.room(payload.len() + LEG_OVERHEAD_BYTES) else {
+            if let Some(found) = encoding.remembered(lag.epoch, lag.number) {
+                let Some(room) = batch.room(found.payload.len() + LEG_OVERHEAD_BYTES) else {
                     return Progress::Full;
                 };
                 let arrival = arrival(now, lag);
                 let way = Some(&mut *downlink);
-                if let Some(len) = leg.forward(now, &arrival, packet, payload, room, way) {
+                if let Some(len) = leg.forward(now, &arrival, &found, room, way) {
                     batch.commit(leg.destination(), len);
                 }
             }

@@ -1,5 +1,7 @@
 //! One publisher, some subscribers with real encryption, no network.
 
+mod temporal;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -351,6 +353,49 @@ fn a_subscriber_starts_and_goes_on_after_a_pause_with_a_key_frame_only() {
     assert_eq!(after[0].sequence, before[1].sequence + 1);
     assert_eq!(after[0].timestamp - before[1].timestamp, 9_000);
     assert_eq!(pictures(&after)[0], pictures(&before)[1] + 1);
+}
+
+#[test]
+fn a_key_frame_from_before_a_pause_that_comes_late_begins_nothing() {
+    let mut stage = Stage::new(MediaKind::Video, 1);
+    stage.subscribe(1, true);
+    for n in [0_u16, 1, 3, 4] {
+        stage.publish(n, 3_000 * u32::from(n), &vp8(n == 0, n, 0));
+    }
+    assert_eq!(stage.seen(1).len(), 4);
+    for paused in [true, false] {
+        let (source, place) = stage.forwarding.leg_mut(LegId(1)).unwrap();
+        source.legs[place].pause(paused);
+        source.choose_encoding(place);
+    }
+    stage.publish(2, 6_000, &vp8(true, 2, 0));
+    assert!(stage.seen(1).is_empty());
+    stage.publish(5, 15_000, &vp8(true, 5, 0));
+    assert_eq!(stage.seen(1)[0].timestamp, 15_000);
+}
+
+#[test]
+fn padding_that_is_lost_and_repeated_leaves_no_hole() {
+    let mut stage = Stage::new(MediaKind::Video, 1);
+    stage.subscribe(1, true);
+    stage.publish(0, 0, &vp8(true, 0, 0));
+    stage.publish(2, 3_000, &vp8(false, 1, 0));
+    let mut seen = stage.seen(1);
+    let again = rtp(VP8_REPAIR, 1, 0, &[0, 1]);
+    assert_ne!(stage.receive(0, true, &again), Received::Nothing);
+    assert_eq!(stage.receive(0, true, &again), Received::Nothing);
+    seen.extend(stage.seen(1));
+    assert_eq!(steps(&seen), [0, 2, 1]);
+    assert!(seen[2].payload.is_empty());
+    // Padding that came and was left out is not brought back.
+    let mut padding = rtp(VP8, 3, 3_000, &[0, 0, 0, 4]);
+    padding[0] |= 0x20;
+    assert_eq!(stage.receive(0, false, &padding), Received::Nothing);
+    let again = rtp(VP8_REPAIR, 2, 0, &[0, 3]);
+    assert_eq!(stage.receive(0, true, &again), Received::Nothing);
+    stage.publish(4, 6_000, &vp8(false, 2, 0));
+    seen.extend(stage.seen(1));
+    assert_eq!(steps(&seen), [0, 2, 1, 3]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Where a leg is that may not send as fast as packets come.
 
 use super::Arrival;
+use crate::media::rewrite::Span;
 
 /// The next packet of such a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,5 +22,19 @@ impl Lag {
             epoch: arrival.epoch,
             number: arrival.number,
         }
+    }
+
+    /// Behind the newest packet of a span that was sent or left out.
+    pub fn behind(span: &Span, newest: u64) -> Self {
+        Self {
+            encoding: span.encoding,
+            epoch: span.epoch,
+            number: newest + 1,
+        }
+    }
+
+    /// Whether it is of a span's stream.
+    pub fn is_of(&self, span: &Span) -> bool {
+        (self.encoding, self.epoch) == (span.encoding, span.epoch)
     }
 }

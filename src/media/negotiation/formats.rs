@@ -20,6 +20,7 @@ const REPAIRED_RID: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-
 const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 const TRANSPORT_CC: &str =
     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
 
 /// Codecs of a section that we take, in its order; none for sections that are not media.
 pub fn codecs(section: &Section, kind: MediaKind) -> Vec<CodecMapping> {
@@ -178,6 +179,7 @@ pub fn extensions(section: &Section, kind: MediaKind) -> (Vec<Extension>, Extens
             (_, MID) => &mut ids.mid,
             (_, TRANSPORT_CC) => &mut ids.transport_cc,
             (MediaKind::Audio, AUDIO_LEVEL) => &mut ids.audio_level,
+            (MediaKind::Video, PLAYOUT_DELAY) => &mut ids.playout_delay,
             (MediaKind::Video, RID) => &mut ids.rid,
             (MediaKind::Video, REPAIRED_RID) => &mut ids.repaired_rid,
             _ => continue,
@@ -199,7 +201,10 @@ pub fn offered(kind: MediaKind, options: AudioOptions) -> (Vec<Format>, Vec<Exte
         id,
         uri: uri.to_owned(),
     };
-    let shared = [extension(3, TRANSPORT_CC), extension(4, MID)];
+    let mut extensions = vec![extension(3, TRANSPORT_CC), extension(4, MID)];
+    if kind == MediaKind::Video {
+        extensions.push(extension(5, PLAYOUT_DELAY));
+    }
     let format = |payload_type: u8, name: &str, parameters: &str, feedback: &[&str]| Format {
         payload_type,
         name: name.to_owned(),
@@ -233,5 +238,5 @@ pub fn offered(kind: MediaKind, options: AudioOptions) -> (Vec<Format>, Vec<Exte
             format(109, "rtx", "apt=108", &[]),
         ],
     };
-    (formats, shared.to_vec())
+    (formats, extensions)
 }

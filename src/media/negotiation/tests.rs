@@ -258,6 +258,7 @@ fn a_subscribed_stream_is_announced_with_its_ids_and_the_whole_map() {
     assert_eq!(mid, "3");
     assert_eq!(taken.codecs[0].payload_type, 96);
     assert!(taken.extensions.transport_cc.is_some());
+    assert!(taken.extensions.playout_delay.is_some());
     let (mid, _) = connection
         .attach(MediaKind::Video, outgoing(2, 200))
         .unwrap();

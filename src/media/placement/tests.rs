@@ -108,6 +108,7 @@ impl Model {
             | Command::RestartIce { .. }
             | Command::PauseLeg { .. }
             | Command::SelectEncoding { .. }
+            | Command::LimitFrameRate { .. }
             | Command::PrioritizeLeg { .. }
             | Command::PrioritizeSource { .. }
             | Command::SendData { .. } => panic!("not given here"),

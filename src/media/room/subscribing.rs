@@ -3,7 +3,7 @@
 use super::Room;
 use super::member::{Member, Remains, Subscription, Wish};
 use super::track::Track;
-use crate::domain::id::{ParticipantId, TrackId};
+use crate::domain::id::{LegId, ParticipantId, TrackId};
 use crate::media::command::{CodecMapping, Command, LegConfig, MediaKind};
 use crate::media::negotiation::{Local, Outgoing, Taken};
 use crate::media::signal::{Notice, Setting, TrackSource};
@@ -293,6 +293,9 @@ impl Room {
         let is_first = !self.receives_of(member, publisher);
         let is_hidden = member.admission.permissions.hidden;
         self.command(Command::AddLeg(config));
+        if wish.setting.frames_per_second > 0 {
+            self.command(limit_frame_rate(leg, wish.setting));
+        }
         self.demanded.insert(track);
         if is_first {
             self.tell_quality_of(receiver, publisher);
@@ -406,6 +409,9 @@ impl Room {
             if encoding != before {
                 self.command(Command::SelectEncoding { leg, encoding });
             }
+            if setting.frames_per_second != old.setting.frames_per_second {
+                self.command(limit_frame_rate(leg, setting));
+            }
             if reprioritized {
                 self.command(Command::PrioritizeLeg { leg, priority });
             }
@@ -464,6 +470,14 @@ pub(super) fn encoding_of(track: &Track, wish: Wish) -> u8 {
     let (width, height, quality) = wish.setting.shown.unwrap_or(best);
     let binding = track.binding.as_ref();
     binding.map_or(0, |binding| binding.nearest(width, height, quality))
+}
+
+fn limit_frame_rate(leg: LegId, setting: Setting) -> Command {
+    let said = setting.frames_per_second;
+    Command::LimitFrameRate {
+        leg,
+        frames_per_second: (said > 0).then_some(said),
+    }
 }
 
 /// Priority of a shared screen, unless the client says otherwise: a lesson is on it.

@@ -132,6 +132,7 @@ impl Shard {
             Command::RemoveLeg { leg }
             | Command::PauseLeg { leg, .. }
             | Command::PrioritizeLeg { leg, .. }
+            | Command::LimitFrameRate { leg, .. }
             | Command::SelectEncoding { leg, .. } => self.subscriber_of(*leg),
         };
         place.map_or(AtHand::Nobody, AtHand::Client)

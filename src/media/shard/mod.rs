@@ -147,6 +147,10 @@ impl Shard {
             Command::SelectEncoding { leg, encoding } => {
                 self.with_leg(leg, |leg| leg.select(encoding));
             }
+            Command::LimitFrameRate {
+                leg,
+                frames_per_second,
+            } => self.with_leg(leg, |leg| leg.limit_frame_rate(frames_per_second)),
             Command::PrioritizeLeg { leg, priority } => {
                 self.with_leg(leg, |leg| leg.prioritize(priority));
             }

@@ -179,6 +179,8 @@ pub struct Setting {
     /// Width and height, pixels (0 is not said), and wanted quality, 0 lowest, which counts when no
     /// size is said; `None` means the best.
     pub shown: Option<(u32, u32, u8)>,
+    /// Pictures a second that are enough; 0 is not said.
+    pub frames_per_second: u8,
     /// Higher ones come first when not all fit; 0 leaves it to the kind of track.
     pub priority: u8,
 }

@@ -136,6 +136,7 @@ impl Watcher {
             Command::RemoveLeg { leg } => assert!(self.legs.remove(leg).is_some()),
             Command::PauseLeg { leg, .. }
             | Command::SelectEncoding { leg, .. }
+            | Command::LimitFrameRate { leg, .. }
             | Command::PrioritizeLeg { leg, .. } => {
                 assert!(self.legs.contains_key(leg));
             }

@@ -219,6 +219,46 @@ fn a_track_that_is_not_shown_is_held_back() {
 }
 
 #[test]
+fn fewer_pictures_than_come_are_passed_on_as_a_wish_also_to_a_leg_that_begins_later() {
+    let mut bench = Bench::new();
+    let teacher = bench.join("teacher", Layout::Single);
+    let learner = bench.join("learner", Layout::Dual);
+    let track = bench.publish(teacher, camera("cam"));
+    bench.forget();
+    let setting = |frames_per_second| Request::TrackSetting {
+        tracks: vec![track],
+        setting: Setting {
+            frames_per_second,
+            ..Setting::default()
+        },
+    };
+    for (said, wanted) in [(7, Some(7)), (0, None), (15, Some(15))] {
+        bench.request(learner, setting(said));
+        let [
+            Command::LimitFrameRate {
+                frames_per_second, ..
+            },
+        ] = bench.commands[..]
+        else {
+            panic!("{:?}", bench.commands);
+        };
+        assert_eq!(frames_per_second, wanted);
+        bench.forget();
+    }
+    for subscribe in [false, true] {
+        let tracks = vec![track];
+        bench.request(learner, Request::Subscribe { tracks, subscribe });
+    }
+    let limited = |command: &Command| match command {
+        Command::LimitFrameRate {
+            frames_per_second, ..
+        } => *frames_per_second,
+        _ => None,
+    };
+    assert_eq!(bench.commands.iter().find_map(limited), Some(15));
+}
+
+#[test]
 fn a_forbidden_pair_has_no_leg_whatever_the_client_asks() {
     let mut bench = Bench::new();
     bench.give(Input::SetPolicy(Arc::new(Staff)));

@@ -5,13 +5,15 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use super::world::{LEVEL, MID, OPUS, TRANSPORT_CC, VP8, World, packet};
+use crate::domain::id::LegId;
 use crate::media::batch::SendBatch;
+use crate::media::command::Command;
 use crate::media::remote::Remote;
 use crate::media::rtcp;
-use crate::media::sample::vp8;
+use crate::media::sample::vp8_layer;
 use crate::media::twcc::ArrivalLog;
 
-/// The system's allocator, counting for each thread what it hands out.
+/// The system's allocator, counting for each thread what it hands out and takes back.
 struct Counting;
 
 #[global_allocator]
@@ -19,23 +21,32 @@ static ALLOCATOR: Counting = Counting;
 
 thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
+    static LIVE: Cell<i64> = const { Cell::new(0) };
+}
+
+/// Bytes that this thread was handed out and has not given back.
+pub(super) fn live_bytes() -> i64 {
+    LIVE.get()
 }
 
 // SAFETY: every call goes to the system's allocator as it came.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.set(COUNT.get() + 1);
+        LIVE.set(LIVE.get() + layout.size() as i64);
         // SAFETY: as the caller's.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        LIVE.set(LIVE.get() - layout.size() as i64);
         // SAFETY: as the caller's.
         unsafe { System.dealloc(place, layout) }
     }
 
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         COUNT.set(COUNT.get() + 1);
+        LIVE.set(LIVE.get() + size as i64 - layout.size() as i64);
         // SAFETY: as the caller's.
         unsafe { System.realloc(place, layout, size) }
     }
@@ -56,7 +67,8 @@ fn traffic(
     for n in from..from + count {
         let number = n.to_be_bytes();
         let audio: [(u8, &[u8]); 3] = [(MID, b"0"), (LEVEL, &[20]), (TRANSPORT_CC, &number)];
-        let mut picture = vp8(n % 100 == 0, n, n as u8);
+        let layer = [0, 2, 1, 2][usize::from(n % 4)];
+        let mut picture = vp8_layer(n % 100 == 0, n, n as u8, layer, true);
         picture.resize(1_000, 1);
         let publisher = &mut world.nodes[0];
         let media = publisher.client.media.as_mut().unwrap();
@@ -92,6 +104,11 @@ fn a_packet_is_opened_remembered_and_sealed_for_its_legs_without_allocating() {
     for leg in 1..=4 {
         world.leg(leg, 1 + (leg - 1) / 2, 1 + (leg as usize - 1) % 2);
     }
+    // One leg leaves the upper temporal layers out.
+    world.command(Command::LimitFrameRate {
+        leg: LegId(3),
+        frames_per_second: Some(50),
+    });
     let mut log = ArrivalLog::new(world.now);
     let mut batch = SendBatch::default();
     let mut sent = 0;
@@ -101,8 +118,12 @@ fn a_packet_is_opened_remembered_and_sealed_for_its_legs_without_allocating() {
         let (mut now, shard) = (world.now, &mut world.shard);
         world.now += STEP * 6_000;
         let before = COUNT.get();
-        for (from, datagram) in &mut datagrams {
+        for (at, (from, datagram)) in datagrams.iter_mut().enumerate() {
             now += STEP;
+            if at % 100 == 0 {
+                let (source, _) = shard.forwarding.leg_mut(LegId(3)).unwrap();
+                source.refresh(now);
+            }
             shard.handle_datagram(now, *from, datagram);
             let mut more = true;
             while more {
@@ -114,6 +135,9 @@ fn a_packet_is_opened_remembered_and_sealed_for_its_legs_without_allocating() {
         }
         *count = COUNT.get() - before;
     }
-    assert!(sent >= 4 * 4_000, "{sent}");
+    assert!(sent >= 3 * 4_000, "{sent}");
+    let leg = |leg| world.shard.forwarding.leg(LegId(leg)).unwrap();
+    let packets = |id| leg(id).counts().packets;
+    assert!(2 * packets(3) < packets(4), "{} {}", packets(3), packets(4));
     assert_eq!(counts[1], 0, "after {} at the beginning", counts[0]);
 }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::world::*;
 use super::*;
+use crate::media::allocation::Step;
 use crate::media::bandwidth::feedback::Feedback;
 use crate::media::rtp::read_u16;
-use crate::media::sample::{Chance, vp8};
+use crate::media::sample::{Chance, vp8, vp8_layer};
 use crate::media::twcc::ArrivalLog;
 
 const MS: Duration = Duration::from_millis(1);
@@ -28,6 +29,8 @@ struct Narrow {
     on_the_way: VecDeque<(Instant, Seen)>,
     log: ArrivalLog,
     feedback_at: Instant,
+    /// The one layer that is published, with temporal layers; or all three without.
+    only: Option<usize>,
     frame: u16,
     sequences: [u16; 3],
     audio_sequence: u16,
@@ -48,6 +51,8 @@ struct Receiver {
     audio: u64,
     video: u64,
     timestamp: Option<u32>,
+    /// The least playout delay that was asked for last.
+    delay: Option<Duration>,
     /// Longest time without a packet of a picture.
     last_video: Option<Instant>,
     longest_gap: Duration,
@@ -70,6 +75,10 @@ impl Receiver {
 
     fn video(&mut self, now: Instant, seen: &Seen) {
         self.video += 1;
+        if let Some(&[high, low, _]) = seen.header.extension(&seen.plain, PLAYOUT_DELAY) {
+            let min = u64::from(high) << 4 | u64::from(low) >> 4;
+            self.delay = Some(Duration::from_millis(10 * min));
+        }
         if let Some(last) = self.last_video.replace(now) {
             self.longest_gap = self.longest_gap.max(now - last);
         }
@@ -100,9 +109,16 @@ impl Receiver {
 
 impl Narrow {
     fn new(capacity_bps: f64, seed: u64) -> Self {
+        Self::publishing(None, capacity_bps, seed)
+    }
+
+    fn publishing(only: Option<usize>, capacity_bps: f64, seed: u64) -> Self {
         let mut world = World::with_clients(2);
         world.audio_source(1, 0);
-        world.video_source(2, 0, &["q", "h", "f"]);
+        match only {
+            Some(layer) => world.video_source(2, 0, &[["q", "h", "f"][layer]]),
+            None => world.video_source(2, 0, &["q", "h", "f"]),
+        }
         world.leg(1, 1, 1);
         world.leg(2, 2, 1);
         let now = world.now;
@@ -116,6 +132,7 @@ impl Narrow {
             on_the_way: VecDeque::new(),
             log: ArrivalLog::new(now),
             feedback_at: now,
+            only,
             frame: 0,
             sequences: [0; 3],
             audio_sequence: 0,
@@ -151,12 +168,19 @@ impl Narrow {
     }
 
     fn film(&mut self) {
-        for (encoding, rid) in [b"q", b"h", b"f"].into_iter().enumerate() {
-            let key = std::mem::take(&mut self.key_due[encoding]);
+        let layers = [b"q", b"h", b"f"].into_iter().enumerate();
+        for (encoding, rid) in layers.filter(|(at, _)| self.only.is_none_or(|only| only == *at)) {
+            let base = self.only.is_none() || self.frame.is_multiple_of(4);
+            let key = base && std::mem::take(&mut self.key_due[encoding]);
             let size = FRAME_BYTES[encoding] * if key { 4 } else { 1 };
             let parts = size.div_ceil(1_000);
             for part in 0..parts {
-                let mut payload = vp8(key && part == 0, self.frame, self.frame as u8);
+                let temporal = self
+                    .only
+                    .map_or(0, |_| [0, 2, 1, 2][usize::from(self.frame % 4)]);
+                let base_layer = self.only.map_or(self.frame, |_| self.frame / 4) as u8;
+                let mut payload =
+                    vp8_layer(key && part == 0, self.frame, base_layer, temporal, true);
                 if part > 0 {
                     payload[0] &= !0x10;
                 }
@@ -295,6 +319,27 @@ fn behind_a_bottleneck_the_layer_that_fits_comes_and_the_voice_always() {
 }
 
 #[test]
+fn a_picture_that_fits_only_with_fewer_frames_comes_with_fewer_frames() {
+    let mut narrow = Narrow::publishing(Some(1), 350e3, 12);
+    narrow.run(10_000 * MS);
+    let (video, held) = (narrow.receiver.video, narrow.held().len());
+    narrow.receiver.longest_gap = Duration::ZERO;
+    narrow.run(10_000 * MS);
+    assert!(narrow.shown().is_some() && narrow.held().len() == held);
+    // Three packets of a picture: all would be 750, half 375, a quarter 187.
+    let video = narrow.receiver.video - video;
+    assert!((180..500).contains(&video), "{video}");
+    let gap = narrow.receiver.longest_gap;
+    assert!(gap < 500 * MS, "{gap:?}");
+    narrow.capacity_bps = 3e6;
+    narrow.run(10_000 * MS);
+    let video = narrow.receiver.video;
+    narrow.run(4_000 * MS);
+    let video = narrow.receiver.video - video;
+    assert!((290..=330).contains(&video), "{video}");
+}
+
+#[test]
 fn what_does_not_fit_at_all_is_held_and_told_and_comes_back() {
     let mut narrow = Narrow::new(100e3, 3);
     narrow.run(10_000 * MS);
@@ -347,7 +392,18 @@ fn ten_percent_loss_is_mended_by_retransmission_without_losing_the_picture() {
         assert!(gap < 500 * MS, "seed {seed}: {gap:?}");
         let missing = narrow.receiver.missing.len() as f64 / narrow.receiver.video as f64;
         assert!(missing < 0.02, "seed {seed}: {missing}");
+        assert!(narrow.receiver.delay >= Some(100 * MS), "seed {seed}");
+        narrow.loss_percent = 0;
+        narrow.run(25_000 * MS);
+        assert_eq!(narrow.receiver.delay, Some(Duration::ZERO), "seed {seed}");
     }
+}
+
+#[test]
+fn where_nothing_is_lost_no_delay_is_asked_for() {
+    let mut narrow = Narrow::new(5e6, 9);
+    narrow.run(10_000 * MS);
+    assert_eq!(narrow.receiver.delay, None);
 }
 
 #[test]
@@ -398,6 +454,41 @@ fn what_comes_while_a_leg_catches_up_is_sent_once() {
     world.settle();
     world.advance(100);
     assert_eq!(world.seen(1).len(), 9);
+}
+
+#[test]
+fn a_switch_that_is_taken_back_while_it_waits_leaves_nothing_out() {
+    let mut world = World::with_clients(2);
+    world.video_source(1, 0, &["q", "h"]);
+    world.leg(1, 1, 1);
+    let film = |world: &mut World, encoding: u8, number: u16, key: bool| {
+        let mut payload = vp8(key, number, number as u8);
+        payload.resize(1_000, 1);
+        let extensions: [(u8, &[u8]); 2] =
+            [(MID, b"1"), (RID, [b"q", b"h"][usize::from(encoding)])];
+        let ssrc = 7 + u32::from(encoding);
+        world.rtp(0, &packet(VP8, ssrc, number, &extensions, &payload));
+        world.settle();
+    };
+    let take = |world: &mut World, encoding: u8| {
+        let (source, at) = world.shard.forwarding.leg_mut(LegId(1)).unwrap();
+        source.legs[at].grant(Some(Step::whole(1)));
+        source.legs[at].select(encoding);
+        source.choose_encoding(at);
+    };
+    take(&mut world, 0);
+    (0..12).for_each(|number| film(&mut world, 0, number, number == 0));
+    take(&mut world, 1);
+    film(&mut world, 1, 900, true);
+    (12..15).for_each(|number| film(&mut world, 0, number, false));
+    let sent = world.seen(1);
+    take(&mut world, 0);
+    world.advance(100);
+    let after = world.seen(1);
+    let pictures = |seen: &[Seen]| -> Vec<u8> { seen.iter().map(|seen| seen.payload[3]).collect() };
+    assert_eq!(pictures(&sent), (0..12).collect::<Vec<u8>>());
+    assert_eq!(pictures(&after), [12, 13, 14]);
+    assert_eq!(after[0].header.sequence, sent[11].header.sequence + 1);
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub(super) const MID: u8 = 4;
 pub(super) const RID: u8 = 10;
 pub(super) const LEVEL: u8 = 1;
 pub(super) const TRANSPORT_CC: u8 = 3;
+pub(super) const PLAYOUT_DELAY: u8 = 5;
 
 /// A packet as a client decrypted it.
 #[derive(Clone, Debug)]
@@ -247,6 +248,14 @@ impl World {
 }
 
 impl Node {
+    /// Forgets what came, as a client does that keeps nothing.
+    pub(super) fn forget(&mut self) {
+        self.sealed.clear();
+        self.packets.clear();
+        self.feedback.clear();
+        self.repeated.clear();
+    }
+
     fn take(&mut self, now: Instant, datagram: &[u8]) {
         if datagram[0] < 128 {
             self.client.handle(now, datagram);
@@ -306,6 +315,7 @@ pub(super) fn extensions() -> ExtensionIds {
         repaired_rid: Some(11),
         audio_level: Some(LEVEL),
         transport_cc: Some(TRANSPORT_CC),
+        playout_delay: Some(PLAYOUT_DELAY),
     }
 }
 
