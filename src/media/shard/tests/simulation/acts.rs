@@ -4,7 +4,7 @@ use super::super::world::*;
 use super::super::*;
 use super::publisher::Publication;
 use super::receiver::{
-    H264_DOWN, H264_REPAIR_DOWN, OPUS_DOWN, REPAIR_DOWN, Stream, Streams, VP8_DOWN,
+    H264_DOWN, H264_REPAIR_DOWN, OPUS_DOWN, RED_DOWN, REPAIR_DOWN, Stream, Streams, VP8_DOWN,
 };
 use super::{Member, Simulation};
 use crate::media::command::{Codec, MediaKind};
@@ -21,7 +21,7 @@ const ENDED_MAX: usize = 4;
 
 impl Simulation {
     pub(super) fn act(&mut self) {
-        match self.chance.below(24) {
+        match self.chance.below(29) {
             0 if self.members.len() < MEMBERS_MAX => self.join(),
             1 => self.leave(),
             2..=4 => self.publish_one(),
@@ -34,6 +34,8 @@ impl Simulation {
             17..=19 => self.switch_layer(),
             20 => self.begin_anew(),
             21 => self.move_away(),
+            22..=24 => self.limit_frame_rate(),
+            25 | 26 => self.go_on_by_tcp(),
             _ if self.trouble.narrow => self.narrow(),
             _ => self.ask_for_key_frame(),
         }
@@ -81,7 +83,15 @@ impl Simulation {
         }
         let living = self.living();
         let node = living[self.chance.below(living.len())];
-        let codec = [Codec::Vp8, Codec::Vp8, Codec::H264, Codec::Opus][self.chance.below(4)];
+        let codecs = [
+            Codec::Vp8,
+            Codec::Vp8,
+            Codec::Vp8,
+            Codec::H264,
+            Codec::Opus,
+            Codec::Red,
+        ];
+        let codec = codecs[self.chance.below(codecs.len())];
         let layers = match codec.kind() {
             MediaKind::Audio => 1,
             MediaKind::Video => 1 + self.chance.below(3),
@@ -156,17 +166,21 @@ impl Simulation {
             let (ssrc, repair, _) = ended.remove(at);
             (ssrc, repair)
         });
+        let mut codecs = vec![
+            mapping(Codec::Vp8, VP8_DOWN, Some(REPAIR_DOWN)),
+            mapping(Codec::H264, H264_DOWN, Some(H264_REPAIR_DOWN)),
+            mapping(Codec::Opus, OPUS_DOWN, None),
+        ];
+        if self.chance.below(2) == 0 {
+            codecs.insert(0, mapping(Codec::Red, RED_DOWN, None));
+        }
         let config = LegConfig {
             leg: LegId(leg),
             source: SourceId(source),
             transport: TransportId(node as u64),
             ssrc,
             rtx_ssrc: Some(repair),
-            codecs: vec![
-                mapping(Codec::Vp8, VP8_DOWN, Some(REPAIR_DOWN)),
-                mapping(Codec::H264, H264_DOWN, Some(H264_REPAIR_DOWN)),
-                mapping(Codec::Opus, OPUS_DOWN, None),
-            ],
+            codecs,
             extensions: extensions(),
             encoding: self.chance.below(3) as u8,
             priority: self.chance.below(3) as u8,
@@ -263,6 +277,50 @@ impl Simulation {
         self.world.nodes[node].address = from;
         let now = self.world.now;
         self.world.shard.handle_datagram(now, from, &mut check);
+    }
+
+    fn limit_frame_rate(&mut self) {
+        if let Some((node, leg)) = self.any_leg() {
+            let frames_per_second = [None, None, Some(10), Some(3)][self.chance.below(4)];
+            let stream = self.members[node].streams.live.get_mut(&leg);
+            stream.unwrap().frames_per_second = frames_per_second;
+            self.world.command(Command::LimitFrameRate {
+                leg: LegId(leg),
+                frames_per_second,
+            });
+        }
+    }
+
+    /// A client connects by TCP, or loses its connection and comes by UDP again, or by another.
+    fn go_on_by_tcp(&mut self) {
+        let living = self.living();
+        let node = living[self.chance.below(living.len())];
+        if self.world.nodes[node].client.media.is_none() {
+            return;
+        }
+        let before = self.world.nodes[node].address;
+        let client = SocketAddr::from(([10, 2, 0, node as u8], 7_000));
+        let number = 1 + self.step;
+        let by_udp = matches!(before, Remote::Tcp(_)) && self.chance.below(2) == 0;
+        let from = match by_udp {
+            true => Remote::Udp(client),
+            false => Remote::Tcp(Connection { number, client }),
+        };
+        let now = self.world.now;
+        let ends_first = self.chance.below(2) == 0;
+        if let Remote::Tcp(connection) = before
+            && ends_first
+        {
+            self.world.shard.handle_disconnect(now, connection);
+        }
+        let mut check = self.world.nodes[node].client.check(true);
+        self.world.nodes[node].address = from;
+        self.world.shard.handle_datagram(now, from, &mut check);
+        if let Remote::Tcp(connection) = before
+            && !ends_first
+        {
+            self.world.shard.handle_disconnect(now, connection);
+        }
     }
 
     fn narrow(&mut self) {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::world::*;
 use super::*;
-use crate::media::command::MediaKind;
+use crate::media::command::{Codec, MediaKind};
 use crate::media::rtp::read_u16;
 use crate::media::twcc::ArrivalLog;
 use publisher::Publication;
@@ -299,12 +299,18 @@ impl Simulation {
             for (stream, (_, expected)) in member.streams.live.values().zip(expected) {
                 let told = format!("seed {seed}: {}", stream.state());
                 assert_eq!(stream.recent.is_empty(), expected.is_none(), "{told}");
-                let right = |encoding: &u8| Some(*encoding) == *expected;
-                assert!(
-                    stream.recent.iter().all(right),
-                    "{told}: {:?}",
-                    stream.recent
-                );
+                let right = |(encoding, _): &(u8, u8)| Some(*encoding) == *expected;
+                let recent = &stream.recent;
+                assert!(recent.iter().all(right), "{told}: {recent:?}");
+                let layered = self.publications[&stream.source].codec == Codec::Vp8;
+                let highest = recent.iter().map(|(_, temporal)| *temporal).max();
+                let enough = match stream.frames_per_second {
+                    Some(3) => 0,
+                    Some(_) => 1,
+                    None => 2,
+                };
+                let enough = if layered { enough } else { 0 };
+                assert!(highest.is_none_or(|h| h == enough), "{told}: {recent:?}");
                 assert!(expected.is_none() || stream.is_decodable(), "{told}");
             }
         }

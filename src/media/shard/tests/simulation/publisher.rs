@@ -1,13 +1,23 @@
 //! What a simulated client publishes: layers of marked packets, repeated when asked for.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::super::world::*;
 use super::super::*;
+use crate::media::codec::Insight;
 use crate::media::command::{Codec, EncodingConfig, MediaKind};
+use crate::media::sample::vp8_layer;
 
 pub(super) const H264: u8 = 102;
 pub(super) const H264_REPAIR: u8 = 103;
+const RED: u8 = 63;
+
+/// Temporal layers of VP8 pictures that follow each other.
+const PATTERN: [u8; 4] = [0, 2, 1, 2];
+
+/// One in so many frames is followed by a packet of padding.
+const PADDING_RARITY: usize = 15;
 
 /// Bytes of a mark.
 const MARK_BYTES: usize = 8;
@@ -30,7 +40,7 @@ impl Mark {
     }
 
     pub(super) fn read(codec: Codec, payload: &[u8]) -> Self {
-        let at = mark_at(codec);
+        let at = mark_at(codec, payload);
         let bytes = &payload[at..at + MARK_BYTES];
         Self {
             source: bytes[0],
@@ -41,13 +51,48 @@ impl Mark {
     }
 }
 
-/// Behind what the codec needs.
-fn mark_at(codec: Codec) -> usize {
+/// Behind what the codec needs; in redundant audio, in the primary block.
+fn mark_at(codec: Codec, payload: &[u8]) -> usize {
     match codec {
         Codec::Vp8 => 9,
         Codec::H264 => 2,
-        Codec::Opus | Codec::Red => 0,
+        Codec::Opus => 0,
+        Codec::Red => primary_at(payload),
     }
+}
+
+/// Where the primary block of redundant audio begins.
+pub(super) fn primary_at(payload: &[u8]) -> usize {
+    usize::from(Insight::of(Codec::Red, payload).primary_at)
+}
+
+/// Redundant audio of one older block, or none, and the newest.
+fn red(older: &[u8], newest: &[u8]) -> Vec<u8> {
+    let mut payload = Vec::new();
+    if !older.is_empty() {
+        let [_, a, b, c] = (960 << 10 | older.len() as u32).to_be_bytes();
+        payload.extend_from_slice(&[0x80 | OPUS, a, b, c]);
+    }
+    payload.push(OPUS);
+    payload.extend_from_slice(older);
+    payload.extend_from_slice(newest);
+    payload
+}
+
+/// A packet as it was published.
+#[derive(Clone)]
+pub(super) struct Sent {
+    pub(super) payload: Vec<u8>,
+    /// Media time.
+    pub(super) clock: u32,
+    /// Which of the pictures of its layer, counted on for ever.
+    pub(super) picture: u32,
+    /// The temporal layer.
+    pub(super) temporal: u8,
+    /// `TL0PICIDX`.
+    pub(super) base_layer: u8,
+    /// Pictures that a decoder needs for it.
+    pub(super) needs: Rc<[u32]>,
 }
 
 /// One layer of a publication.
@@ -60,6 +105,55 @@ pub(super) struct Layer {
     repair_sequence: u16,
     picture: u16,
     base_layer: u8,
+    /// Pictures so far, the newest of each temporal layer, and the place in the pattern.
+    count: u32,
+    newest: [Option<u32>; 3],
+    turn: usize,
+    /// The last sound.
+    older: Vec<u8>,
+}
+
+/// One picture, or sound.
+struct Frame {
+    key: bool,
+    temporal: u8,
+    sync: bool,
+    needs: Rc<[u32]>,
+}
+
+impl Layer {
+    /// What the encoder makes next.
+    fn next_frame(&mut self, codec: Codec, key: bool, chance: &mut Chance) -> Frame {
+        self.count += 1;
+        self.picture = self.picture.wrapping_add(1) & 0x7fff;
+        if codec != Codec::Vp8 {
+            let needs = Rc::new([]);
+            let (temporal, sync) = (0, false);
+            return Frame {
+                key,
+                temporal,
+                sync,
+                needs,
+            };
+        }
+        if key {
+            (self.turn, self.newest) = (0, [None; 3]);
+        }
+        let temporal = PATTERN[self.turn % 4];
+        self.turn += 1;
+        let upper = usize::from(temporal);
+        let sync = upper > 0 && (self.newest[upper].is_none() || chance.below(3) == 0);
+        let needed = if sync { 0..=0 } else { 0..=upper };
+        let needs = self.newest[needed].iter().flatten().copied().collect();
+        self.newest[upper] = Some(self.count);
+        self.base_layer = self.base_layer.wrapping_add(u8::from(temporal == 0));
+        Frame {
+            key,
+            temporal,
+            sync,
+            needs,
+        }
+    }
 }
 
 /// A source as its client sends it.
@@ -68,8 +162,10 @@ pub(super) struct Publication {
     pub(super) node: usize,
     pub(super) codec: Codec,
     pub(super) layers: Vec<Layer>,
-    /// Payload and media time of what was sent.
-    pub(super) sent: HashMap<Mark, (Vec<u8>, u32)>,
+    /// What was sent.
+    pub(super) sent: HashMap<Mark, Sent>,
+    /// Media time of packets without payload, by SSRC and number.
+    padding: HashMap<(u32, u16), u32>,
     mid: Vec<u8>,
     clock: u32,
 }
@@ -92,6 +188,10 @@ impl Publication {
             repair_sequence: 1,
             picture: [0, 0x7ff0, 90][chance.below(3)],
             base_layer: chance.next() as u8,
+            count: 0,
+            newest: [None; 3],
+            turn: 0,
+            older: Vec::new(),
         };
         Self {
             source,
@@ -99,6 +199,7 @@ impl Publication {
             codec,
             layers: (0..layers).map(layer).collect(),
             sent: HashMap::new(),
+            padding: HashMap::new(),
             mid: source.to_string().into_bytes(),
             clock: chance.next() as u32,
         }
@@ -119,6 +220,7 @@ impl Publication {
                 mapping(Codec::Vp8, VP8, Some(VP8_REPAIR)),
                 mapping(Codec::H264, H264, Some(H264_REPAIR)),
                 mapping(Codec::Opus, OPUS, None),
+                mapping(Codec::Red, RED, None),
             ],
             extensions: extensions(),
         }
@@ -128,7 +230,8 @@ impl Publication {
         match self.codec {
             Codec::Vp8 => (VP8, Some(VP8_REPAIR)),
             Codec::H264 => (H264, Some(H264_REPAIR)),
-            Codec::Opus | Codec::Red => (OPUS, None),
+            Codec::Opus => (OPUS, None),
+            Codec::Red => (RED, None),
         }
     }
 
@@ -147,25 +250,54 @@ impl Publication {
                 (true, false) => 1 + chance.below(1 + encoding),
                 (true, true) => 3 + 4 * encoding,
             };
+            let frame = self.layers[encoding].next_frame(self.codec, key, chance);
             for part in 0..parts {
                 let last = part + 1 == parts;
-                out.push(self.packet(encoding, key, part == 0, last, chance));
+                out.push(self.packet(encoding, &frame, part == 0, last, chance));
             }
-            let layer = &mut self.layers[encoding];
-            layer.picture = layer.picture.wrapping_add(1) & 0x7fff;
-            layer.base_layer = layer.base_layer.wrapping_add(1);
+            if video && chance.below(PADDING_RARITY) == 0 {
+                out.push(self.pad(encoding));
+            }
         }
         out
+    }
+
+    /// A packet without payload, as a probe may send it on the stream itself.
+    fn pad(&mut self, encoding: usize) -> Vec<u8> {
+        let (payload_type, clock) = (self.payload_types().0, self.clock);
+        let layer = &mut self.layers[encoding];
+        let (ssrc, sequence) = (layer.ssrc, layer.sequence);
+        layer.sequence = sequence.wrapping_add(1);
+        self.padding.insert((ssrc, sequence), clock);
+        let padding = [0, 0, 0, 4];
+        let mut plain = self.plain(
+            encoding,
+            payload_type,
+            ssrc,
+            sequence,
+            false,
+            clock,
+            &padding,
+        );
+        plain[0] |= 0x20;
+        plain
+    }
+
+    /// Whether a number may be missing downstream: of padding, or of an upper temporal layer.
+    pub(super) fn is_skippable(&self, mark: &Mark) -> bool {
+        let upper = self.sent.get(mark).is_some_and(|sent| sent.temporal > 0);
+        upper || self.padding.contains_key(&(mark.ssrc, mark.sequence))
     }
 
     fn packet(
         &mut self,
         encoding: usize,
-        key: bool,
+        frame: &Frame,
         first: bool,
         last: bool,
         chance: &mut Chance,
     ) -> Vec<u8> {
+        let key = frame.key;
         let (source, codec, clock) = (self.source as u8, self.codec, self.clock);
         let payload_type = self.payload_types().0;
         let layer = &mut self.layers[encoding];
@@ -177,7 +309,13 @@ impl Publication {
         };
         layer.sequence = layer.sequence.wrapping_add(1);
         let mut payload = match codec {
-            Codec::Vp8 => vp8(key && first, layer.picture, layer.base_layer),
+            Codec::Vp8 => vp8_layer(
+                key && first,
+                layer.picture,
+                layer.base_layer,
+                frame.temporal,
+                frame.sync,
+            ),
             Codec::H264 if key && first => vec![0x67, 1],
             Codec::H264 if key => vec![0x7c, 0x05],
             Codec::H264 => vec![0x61, 1],
@@ -192,6 +330,18 @@ impl Publication {
             MediaKind::Video => [60, 300, 900][encoding] + chance.below(100),
         };
         payload.resize(payload.len() + filling, chance.next() as u8);
+        if codec == Codec::Red {
+            let older = std::mem::replace(&mut layer.older, payload);
+            payload = red(&older, &layer.older);
+        }
+        let sent = Sent {
+            payload: payload.clone(),
+            clock,
+            picture: layer.count,
+            temporal: frame.temporal,
+            base_layer: layer.base_layer,
+            needs: Rc::clone(&frame.needs),
+        };
         let plain = self.plain(
             encoding,
             payload_type,
@@ -201,7 +351,7 @@ impl Publication {
             clock,
             &payload,
         );
-        self.sent.insert(mark, (payload, clock));
+        self.sent.insert(mark, sent);
         plain
     }
 
@@ -234,7 +384,10 @@ impl Publication {
             ssrc,
             sequence,
         };
-        let (payload, clock) = self.sent.get(&mark)?.clone();
+        let (payload, clock) = match self.sent.get(&mark) {
+            Some(sent) => (sent.payload.clone(), sent.clock),
+            None => (Vec::new(), *self.padding.get(&(ssrc, sequence))?),
+        };
         let layer = &mut self.layers[encoding];
         let number = layer.repair_sequence;
         layer.repair_sequence += 1;

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::super::world::*;
 use super::super::*;
-use super::publisher::{H264, Mark, Publication};
+use super::publisher::{H264, Mark, Publication, Sent, primary_at};
+use crate::media::codec::red_rename;
 use crate::media::command::{Codec, MediaKind};
 use crate::media::sequence::nearest;
 
 pub(super) const VP8_DOWN: u8 = 100;
 pub(super) const REPAIR_DOWN: u8 = 101;
 pub(super) const OPUS_DOWN: u8 = 109;
+pub(super) const RED_DOWN: u8 = 110;
 pub(super) const H264_DOWN: u8 = 105;
 pub(super) const H264_REPAIR_DOWN: u8 = 106;
 
@@ -20,7 +22,8 @@ const ASKS_MAX: u32 = 12;
 /// One number of a stream, as it was sent or repaired.
 #[derive(Clone, Debug)]
 struct Numbered {
-    mark: Mark,
+    /// What it is; nothing where a number is only filled.
+    mark: Option<Mark>,
     timestamp: u32,
     entry: bool,
     /// VP8 picture id and TL0PICIDX.
@@ -46,7 +49,12 @@ pub(super) struct Stream {
     missing: BTreeMap<u64, u32>,
     highest: Option<u64>,
     pub(super) needs_key: bool,
-    pub(super) recent: Vec<u8>,
+    /// Pictures a second that it wants, if not all.
+    pub(super) frames_per_second: Option<u8>,
+    /// Encoding and temporal layer of what came last.
+    pub(super) recent: Vec<(u8, u8)>,
+    /// Pictures since the last key frame, by encoding and count.
+    pictures: BTreeSet<(u8, u32)>,
 }
 
 impl Stream {
@@ -66,7 +74,9 @@ impl Stream {
             missing: BTreeMap::new(),
             highest: None,
             needs_key: false,
+            frames_per_second: None,
             recent: Vec::new(),
+            pictures: BTreeSet::new(),
         }
     }
 
@@ -111,6 +121,7 @@ impl Stream {
             };
             self.sent.entry(number).or_insert(repaired);
         } else {
+            self.follow(&numbered, publication);
             self.live(number, numbered);
         }
         self.neighbours(number, publication);
@@ -130,6 +141,28 @@ impl Stream {
             .then_some((self.leg, number))
     }
 
+    /// What a picture needs was sent before it, where nothing is lost on the way up.
+    fn follow(&mut self, numbered: &Numbered, publication: &Publication) {
+        let Some(mark) = numbered.mark else {
+            assert!(!self.is_clean, "leg {}: a number is only filled", self.leg);
+            return;
+        };
+        let sent = &publication.sent[&mark];
+        self.recent.push((mark.encoding, sent.temporal));
+        if numbered.entry {
+            self.pictures.clear();
+        }
+        self.pictures.insert((mark.encoding, sent.picture));
+        let mut needs = sent.needs.iter();
+        let whole = needs.all(|needed| self.pictures.contains(&(mark.encoding, *needed)));
+        assert!(
+            whole || !self.is_clean,
+            "leg {}: {mark:?} needs {:?}",
+            self.leg,
+            sent.needs
+        );
+    }
+
     fn live(&mut self, number: u64, numbered: Numbered) {
         let next = self
             .highest_sent
@@ -147,7 +180,6 @@ impl Stream {
             );
             self.first_live = Some(number);
         }
-        self.recent.push(numbered.mark.encoding);
         let before = self.sent.insert(number, numbered);
         let twice = before.filter(|before| !before.repaired);
         let twice = twice.map(|before| before.mark);
@@ -163,23 +195,44 @@ impl Stream {
         timestamp: u32,
         publication: &Publication,
     ) -> Numbered {
+        if payload.is_empty() {
+            return Numbered {
+                mark: None,
+                timestamp,
+                entry: false,
+                pictures: None,
+                payload: Vec::new(),
+                repaired: false,
+            };
+        }
         let mark = Mark::read(codec, payload);
         assert_eq!(u64::from(mark.source), self.source, "leg {}", self.leg);
-        let (original, _) = publication.sent.get(&mark).expect("somebody published it");
+        let sent = publication.sent.get(&mark).expect("somebody published it");
+        let mut original = &sent.payload[..];
         let (mut plain, mut pictures) = (payload.to_vec(), None);
-        if codec == Codec::Vp8 {
-            let picture = u16::from_be_bytes([payload[2], payload[3]]) & 0x7fff;
-            pictures = Some((picture, payload[4]));
-            plain[2..5].copy_from_slice(&original[2..5]);
+        match codec {
+            Codec::Vp8 => {
+                let picture = u16::from_be_bytes([payload[2], payload[3]]) & 0x7fff;
+                pictures = Some((picture, payload[4]));
+                plain[2..5].copy_from_slice(&original[2..5]);
+            }
+            Codec::Red => {
+                assert!(red_names(payload).all(|name| name == OPUS_DOWN));
+                red_rename(&mut plain, OPUS);
+            }
+            Codec::Opus if publication.codec == Codec::Red => {
+                original = &original[primary_at(original)..];
+            }
+            Codec::Opus | Codec::H264 => {}
         }
-        assert_eq!(&plain, original, "leg {}: {mark:?}", self.leg);
+        assert_eq!(plain, original, "leg {}: {mark:?}", self.leg);
         let entry = match codec {
             Codec::Opus | Codec::Red => true,
             Codec::Vp8 => payload[0] & 0x10 != 0 && payload[6] & 1 == 0,
             Codec::H264 => payload[0] == 0x67,
         };
         Numbered {
-            mark,
+            mark: Some(mark),
             timestamp,
             entry,
             pictures,
@@ -205,10 +258,12 @@ impl Stream {
                 "{told}: media time goes back by {}",
                 step.wrapping_neg()
             );
-            let follows = one.mark.ssrc == other.mark.ssrc
-                && other.mark.sequence == one.mark.sequence.wrapping_add(1);
-            let originals = (&publication.sent[&one.mark], &publication.sent[&other.mark]);
-            let same_frame = follows && originals.0.1 == originals.1.1;
+            let (Some(mark), Some(next)) = (one.mark, other.mark) else {
+                continue;
+            };
+            let follows = follows(mark, next, publication);
+            let originals = (&publication.sent[&mark], &publication.sent[&next]);
+            let same_frame = follows && originals.0.clock == originals.1.clock;
             assert!(follows || other.entry, "{told}: no key frame");
             assert_eq!(
                 same_frame,
@@ -216,11 +271,27 @@ impl Stream {
                 "{told}: frames are told by media time"
             );
             if let (Some(one), Some(other)) = (one.pictures, other.pictures) {
-                let on = u16::from(!same_frame);
-                let expected = ((one.0 + on) & 0x7fff, one.1.wrapping_add(on as u8));
-                assert_eq!(other, expected, "{told}: pictures");
+                let on = (
+                    other.0.wrapping_sub(one.0) & 0x7fff,
+                    other.1.wrapping_sub(one.1),
+                );
+                let right = self.is_right_step(on, originals, follows);
+                assert!(right, "{told}: pictures on by {on:?}");
             }
         }
+    }
+
+    /// Picture id and TL0PICIDX go on by one from picture to picture and from base layer to base
+    /// layer. A picture that came too late to be left out leaves its id free.
+    fn is_right_step(&self, on: (u16, u8), originals: (&Sent, &Sent), follows: bool) -> bool {
+        let (one, other) = originals;
+        if !follows {
+            return on == (1, 1);
+        }
+        let pictures = (other.picture - one.picture) as u16;
+        let least = pictures.min(1);
+        let most = if self.is_clean { least } else { pictures };
+        (least..=most).contains(&on.0) && on.1 == other.base_layer.wrapping_sub(one.base_layer)
     }
 
     /// A packet that the way did not lose.
@@ -285,11 +356,33 @@ impl Stream {
     }
 }
 
+/// One packet is what comes next after another, with nothing between but what may be left out.
+fn follows(one: Mark, other: Mark, publication: &Publication) -> bool {
+    let distance = other.sequence.wrapping_sub(one.sequence);
+    let between = |step| Mark {
+        sequence: one.sequence.wrapping_add(step),
+        ..one
+    };
+    one.ssrc == other.ssrc
+        && (1..1_000).contains(&distance)
+        && (1..distance).all(|step| publication.is_skippable(&between(step)))
+}
+
+/// Payload types that the blocks of redundant audio name.
+fn red_names(payload: &[u8]) -> impl Iterator<Item = u8> {
+    let older = payload[0] & 0x80 != 0;
+    let last = older.then(|| payload[4]);
+    std::iter::once(payload[0])
+        .chain(last)
+        .map(|name| name & 0x7f)
+}
+
 fn codec_of(payload_type: u8) -> Codec {
     match payload_type {
         VP8_DOWN | REPAIR_DOWN => Codec::Vp8,
         H264_DOWN | H264_REPAIR_DOWN => Codec::H264,
         OPUS_DOWN => Codec::Opus,
+        RED_DOWN => Codec::Red,
         other => panic!("payload type {other} was not agreed on; {H264} is the publisher's"),
     }
 }
