@@ -68,8 +68,12 @@ fn idle_peers_and_shards_are_measured() {
     let idle = bench("idle --peers 6 --room-size 3 --seconds 1");
     assert!(number(&idle, "cpu_us_per_peer_second") > 0.0, "{idle}");
     let relay = bench("relay --subscribers 4 --seconds 1");
-    assert!(number(&relay, "shards") > 0.5, "{relay}");
-    let threads = relay["shard_shares"].as_object();
-    let named = threads.is_some_and(|threads| threads.keys().all(|name| name.contains("media")));
-    assert!(named, "{relay}");
+    assert!(number(&relay, "cpu_ratio") > 0.0, "{relay}");
+    for (spread, count) in [("one", 1), ("two", 2)] {
+        let spread = &relay[spread];
+        assert!(number(spread, "delivered_ratio") > 0.99, "{relay}");
+        let shares = spread["shares"].as_object().expect("shares by thread");
+        let named = shares.keys().all(|name| name.contains("media"));
+        assert!(named && shares.len() == count, "{relay}");
+    }
 }

@@ -76,11 +76,7 @@ pub fn outbound(notice: Notice, ice_servers: impl FnOnce() -> Vec<IceServer>) ->
             participant,
             track,
             allowed,
-        } => Message::SubscriptionPermissionUpdate(proto::SubscriptionPermissionUpdate {
-            participant_sid: participant.sid(),
-            track_sid: track.sid(),
-            allowed,
-        }),
+        } => subscription_allowed(participant, track, allowed),
         Notice::RoomChanged(room) => Message::RoomUpdate(proto::RoomUpdate {
             room: Some(view::room(&room)),
         }),
@@ -309,6 +305,14 @@ fn quality(quality: &ConnectionQuality) -> proto::ConnectionQualityInfo {
         quality: grade.into(),
         score: quality.score,
     }
+}
+
+fn subscription_allowed(participant: ParticipantId, track: TrackId, allowed: bool) -> Message {
+    Message::SubscriptionPermissionUpdate(proto::SubscriptionPermissionUpdate {
+        participant_sid: participant.sid(),
+        track_sid: track.sid(),
+        allowed,
+    })
 }
 
 fn subscription_failed(track: TrackId) -> Message {

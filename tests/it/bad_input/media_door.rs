@@ -109,6 +109,8 @@ async fn one_port_serves_http_and_media() {
     assert!(is_answered(&mut client));
     assert!(port.hello().ends_with("hello"));
     assert!(is_answered(&mut client), "it goes on");
+    // The other's end is noticed a moment after its answer.
+    port.has_at_most(1).await;
     assert_eq!(port.connections.open(), 1, "and is counted");
     drop(client);
     port.has_at_most(0).await;
