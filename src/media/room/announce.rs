@@ -145,6 +145,7 @@ impl Room {
         let others = self
             .members
             .values()
+            .map(Box::as_ref)
             .filter(move |other| other.id != observer);
         others.filter(move |other| {
             member.is_some_and(|member| self.may_see(member, &other.admission))

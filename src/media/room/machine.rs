@@ -27,7 +27,8 @@ pub struct Room {
     /// At most the bound of the configuration.
     pub(super) participants_max: usize,
     pub(super) now: DateTime<Utc>,
-    pub(super) members: BTreeMap<ParticipantId, Member>,
+    /// Apart from the tree, whose nodes are half empty when ids only grow.
+    pub(super) members: BTreeMap<ParticipantId, Box<Member>>,
     pub(super) identities: BTreeMap<String, ParticipantId>,
     pub(super) transports: BTreeMap<TransportId, ParticipantId>,
     pub(super) sources: BTreeMap<SourceId, (ParticipantId, TrackId)>,
@@ -155,7 +156,7 @@ impl Room {
 
     /// Everybody, hidden ones included, in the order of their ids.
     pub fn participants(&self) -> Vec<ParticipantView> {
-        self.members.values().map(Member::view).collect()
+        self.members.values().map(|member| member.view()).collect()
     }
 
     fn act(&mut self, input: Input) {

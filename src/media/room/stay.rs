@@ -47,7 +47,7 @@ impl Room {
         let inbox = Inbox::new(self.recent.next());
         let member = Member::new(participant, admission, self.now, inbox);
         let own = member.view();
-        self.members.insert(participant, member);
+        self.members.insert(participant, Box::new(member));
         let news = self.note_recorder(participant);
         let (first, later): (Vec<&Member>, Vec<&Member>) = self
             .others(participant)
@@ -165,7 +165,10 @@ impl Room {
     }
 
     fn activate_when_ready(&mut self, participant: ParticipantId) {
-        let ready = self.members.get(&participant).and_then(Member::receiving);
+        let ready = self
+            .members
+            .get(&participant)
+            .and_then(|member| member.receiving());
         if ready.is_some_and(|link| link.is_live() && link.data_is_settled()) {
             self.activate(participant);
         }
@@ -354,6 +357,6 @@ impl Room {
 
     pub(super) fn member_of(&mut self, transport: TransportId) -> Option<&mut Member> {
         let participant = self.transports.get(&transport)?;
-        self.members.get_mut(participant)
+        self.members.get_mut(participant).map(Box::as_mut)
     }
 }
