@@ -201,12 +201,9 @@ impl Shard {
         let Some(note) = self.clock_note(place, encoding) else {
             return;
         };
-        let mirrors = self.forwarding.source(place);
-        let mirrors = mirrors.map_or(0, |source| source.mirrors.len());
-        for turn in 0..mirrors {
-            let source = self.forwarding.source(place);
-            if let Some(to) = source.and_then(|source| source.mirrors.get(turn).copied()) {
-                self.notes.push((to, note));
+        if let Some(source) = self.forwarding.source(place) {
+            for to in &source.mirrors {
+                self.notes.push((*to, note));
             }
         }
     }
