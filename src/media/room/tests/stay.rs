@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 
 use super::super::*;
 use super::bench::*;
+use crate::domain::id::TransportId;
 use crate::media::command::{CloseReason, TransportReport};
 use crate::media::signal::{Layout, ParticipantState, QualityGrade};
 
@@ -318,12 +319,7 @@ fn silence_is_not_loss_and_a_silent_transport_is_lost() {
         bench.pass(TimeDelta::seconds(5));
     }
     assert_eq!(grades(&bench, learner, teacher), [QualityGrade::Excellent]);
-    let lossy = TransportReport {
-        transport,
-        packets_in: 80,
-        packets_in_lost: 20,
-        ..TransportReport::default()
-    };
+    let lossy = lossy(transport);
     bench.media(Event::Report(lossy));
     bench.pass(TimeDelta::seconds(5));
     bench.media(Event::TransportSilent { transport });
@@ -334,6 +330,16 @@ fn silence_is_not_loss_and_a_silent_transport_is_lost() {
         QualityGrade::Lost,
     ];
     assert_eq!(grades(&bench, learner, teacher), wanted);
+}
+
+/// A fifth of what a client sent is missing.
+fn lossy(transport: TransportId) -> TransportReport {
+    TransportReport {
+        transport,
+        packets_in: 80,
+        packets_in_lost: 20,
+        ..TransportReport::default()
+    }
 }
 
 /// What somebody was told of another's connection.
@@ -354,12 +360,7 @@ fn who_comes_later_or_was_away_hears_how_the_connections_of_the_others_are() {
     bench.publish(teacher, microphone("mic"));
     bench.publish(teacher, camera("cam"));
     let transport = bench.transports_of(teacher)[0];
-    let lossy = TransportReport {
-        transport,
-        packets_in: 80,
-        packets_in_lost: 20,
-        ..TransportReport::default()
-    };
+    let lossy = lossy(transport);
     bench.media(Event::Report(lossy));
     bench.pass(TimeDelta::seconds(5));
     let late = bench.join("late", Layout::Dual);
