@@ -9,6 +9,7 @@ pub mod audit;
 pub mod classroom;
 pub mod delivery;
 pub mod entropy;
+pub mod face;
 pub mod fact;
 pub mod id;
 pub mod limits;
