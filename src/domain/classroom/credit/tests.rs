@@ -251,11 +251,9 @@ proptest! {
     }
 
     #[test]
-    fn taking_a_pass_away_never_adds_credit(input in any_input(), which in 0_usize..6) {
-        prop_assume!(input.anchors.len() > 1);
-        let mut fewer = input.clone();
-        let passes = fewer.anchors.len() - 1;
-        fewer.anchors.remove(1 + which % passes);
+    fn taking_a_pass_away_never_adds_credit(fewer in any_input(), pass in 1_u32..1_000) {
+        let mut input = fewer.clone();
+        input.anchors.push(at(pass));
         prop_assert!(fold(&fewer, &tight()).credited_s <= fold(&input, &tight()).credited_s);
     }
 
