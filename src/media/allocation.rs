@@ -137,7 +137,7 @@ impl Budget {
     }
 }
 
-/// Grants encodings within a budget and returns what all wishes together would take. With
+/// Grants encodings within a budget and returns the budget that would grant all wishes. With
 /// `may_hold` a wish may come out with nothing; without, each gets at least its lowest step.
 ///
 /// Wishes are sorted by priority, higher first; among equals their order stays.
@@ -162,7 +162,13 @@ pub fn allocate(wishes: &mut [Wish], budget: Budget, may_hold: bool) -> u64 {
         used += wish.rate(wish.granted);
     }
     raise(wishes, &mut used, budget);
-    wishes.iter().map(|wish| wish.rate(wish.best())).sum()
+    room_for(wishes.iter().map(|wish| wish.rate(wish.best())).sum())
+}
+
+/// The least budget of which so much is still granted anew: whoever looked for room for the sum
+/// alone would stop looking just below it.
+fn room_for(bps: u64) -> u64 {
+    bps.div_ceil(RAISE_PERCENT) * 100
 }
 
 /// Goes up one step of one wish after the other, those of a higher priority to their top first.
@@ -245,7 +251,7 @@ mod tests {
         for whole in (0..2_000_000).step_by(5_000) {
             (budget.whole, budget.kept) = (whole, whole);
             let mut wishes = [layered(None)];
-            assert_eq!(allocate(&mut wishes, budget, true), 1_500_000);
+            assert_eq!(allocate(&mut wishes, budget, true), room_for(1_500_000));
             if ladder.last() != Some(&wishes[0].granted) {
                 ladder.push(wishes[0].granted);
             }
@@ -285,10 +291,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_asked_for_is_room_enough_for_everybody() {
+        for rate in (1..3_000_000).step_by(997) {
+            let mut wishes = [wish(1, [rate, 2 * rate, 3 * rate], None); 3];
+            let wanted = allocate(&mut wishes, budget(0), true);
+            allocate(&mut wishes, budget(wanted), true);
+            assert_eq!(granted(&wishes), [Some(2); 3]);
+        }
+    }
+
+    #[test]
     fn everybody_is_seen_before_anybody_is_seen_sharply() {
         let mut wishes = [wish(1, LAYERS, None); 4];
         let wanted = allocate(&mut wishes, budget(1_200_000), true);
-        assert_eq!(wanted, 6_000_000);
+        assert_eq!(wanted, room_for(6_000_000));
         assert_eq!(granted(&wishes), [Some(1), Some(0), Some(0), Some(0)]);
         allocate(&mut wishes, budget(8_000_000), true);
         assert_eq!(granted(&wishes), [Some(2); 4]);
@@ -358,7 +374,10 @@ mod tests {
             highest: 0,
             ..wish(1, LAYERS, None)
         }];
-        assert_eq!(allocate(&mut wishes, budget(9_000_000), true), 150_000);
+        assert_eq!(
+            allocate(&mut wishes, budget(9_000_000), true),
+            room_for(150_000)
+        );
         assert_eq!(granted(&wishes), [Some(0)]);
     }
 
