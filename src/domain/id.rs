@@ -128,4 +128,6 @@ live_ids! {
     SourceId,
     /// One subscriber's copy of a source.
     LegId,
+    /// One use of a source's frames by the server itself.
+    TapId,
 }

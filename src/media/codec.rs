@@ -55,8 +55,21 @@ impl Insight {
     }
 }
 
-/// RFC 7741 section 4.2: the descriptor, then section 4.3: the inverse key frame bit.
+/// What of a VP8 payload is the frame's: all after the descriptor.
+pub fn vp8_body(payload: &[u8]) -> Option<&[u8]> {
+    let (_, at) = vp8_descriptor(payload)?;
+    payload.get(at..).filter(|body| !body.is_empty())
+}
+
+/// The descriptor, then the inverse key frame bit (RFC 7741 section 4.3).
 fn vp8(payload: &[u8]) -> Option<Insight> {
+    let (mut insight, at) = vp8_descriptor(payload)?;
+    insight.entry = payload.get(at)? & 1 == 0 && insight.starts;
+    Some(insight)
+}
+
+/// RFC 7741 section 4.2, and where it ends.
+fn vp8_descriptor(payload: &[u8]) -> Option<(Insight, usize)> {
     let first = *payload.first()?;
     let mut insight = Insight::default();
     let mut at = 1;
@@ -82,8 +95,7 @@ fn vp8(payload: &[u8]) -> Option<Insight> {
         }
     }
     insight.starts = first & 0x17 == 0x10;
-    insight.entry = payload.get(at)? & 1 == 0 && insight.starts;
-    Some(insight)
+    Some((insight, at))
 }
 
 /// A parameter set or the start of an instantaneous refresh, alone, aggregated or fragmented.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::domain::id::{LegId, ShardId, SourceId, TransportId};
+use crate::domain::id::{LegId, ShardId, SourceId, TapId, TransportId};
 
 /// An order to a media thread.
 #[derive(Clone, Debug)]
@@ -96,6 +96,18 @@ pub enum Command {
         source: SourceId,
         /// See [`LegConfig::priority`].
         priority: u8,
+    },
+    /// Hands frames of a source to the server itself.
+    AddTap(TapConfig),
+    /// Ends a tap.
+    RemoveTap {
+        /// The tap.
+        tap: TapId,
+    },
+    /// A tap of [`TapWant::Stills`] wants one, taken from now on.
+    WantStill {
+        /// The tap.
+        tap: TapId,
     },
     /// Sends one message on a data channel; dropped when the channel is not open, or when more than
     /// 1 MiB waits on it (the client is too slow: reliable channels then close the transport).
@@ -430,6 +442,26 @@ pub struct LegConfig {
     pub priority: u8,
     /// Starts held back.
     pub paused: bool,
+}
+
+/// A use of a source's frames by the server itself; see [`super::tap`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TapConfig {
+    /// Its id.
+    pub tap: TapId,
+    /// Whose frames.
+    pub source: SourceId,
+    /// Which.
+    pub want: TapWant,
+}
+
+/// Which frames a tap gets, of the best encoding that comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TapWant {
+    /// A key frame for each [`Command::WantStill`].
+    Stills,
+    /// All.
+    Everything,
 }
 
 /// Where the packet half can be reached, in order of preference: what goes into candidates (RFC

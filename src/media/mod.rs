@@ -39,6 +39,7 @@ pub mod signal;
 pub mod slab;
 pub mod source;
 pub mod speaker;
+pub mod tap;
 pub mod thinning;
 pub mod transport;
 pub mod twcc;

@@ -4,14 +4,15 @@
 //! A transport lives on one shard. So do its legs, because they are sealed with its keys. A source
 //! comes in on its publisher's shard; on every other shard that has legs of it, a mirror gets each
 //! packet handed over once ([`super::shard::Relayed`]). Rooms know nothing of this: they give one
-//! order, and [`Placement`] makes of it what each shard has to do.
+//! order, and [`Placement`] makes of it what each shard has to do. The [taps](super::tap) of a
+//! server are at [`TAPS`], to which a tapped source is handed over as to a shard with legs of it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::command::{Command, HostCandidates, LegConfig, MirrorConfig, SourceConfig};
-use crate::domain::id::{LegId, ShardId, SourceId, TransportId};
+use super::command::{Command, HostCandidates, LegConfig, MirrorConfig, SourceConfig, TapConfig};
+use crate::domain::id::{LegId, ShardId, SourceId, TapId, TransportId};
 
 /// Most media threads of a server: as many as one `ice-char` can name.
 pub const SHARDS_MAX: usize = 64;
@@ -19,6 +20,9 @@ pub const SHARDS_MAX: usize = 64;
 /// `ice-char` of RFC 8839 section 5.4, six bits each.
 pub const ICE_CHARACTERS: &[u8; SHARDS_MAX] =
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// Where the taps are.
+pub const TAPS: ShardId = ShardId(SHARDS_MAX as u8);
 
 /// A room stays on its first shard until that is busier than another by more than this many
 /// transports and legs: what two people say to each other need not be handed over.
@@ -140,6 +144,7 @@ pub struct Placement {
     transports: HashMap<TransportId, Placed>,
     sources: HashMap<SourceId, Spread>,
     legs: HashMap<LegId, (SourceId, TransportId)>,
+    taps: HashMap<TapId, SourceId>,
 }
 
 /// A transport on its shard.
@@ -156,7 +161,7 @@ struct Spread {
     transport: TransportId,
     home: ShardId,
     mirror: MirrorConfig,
-    /// Legs on shards that are not its home; none has 0.
+    /// Legs on shards that are not its home, and its taps; none has 0.
     away: Vec<(ShardId, usize)>,
 }
 
@@ -168,6 +173,7 @@ impl Placement {
             transports: HashMap::new(),
             sources: HashMap::new(),
             legs: HashMap::new(),
+            taps: HashMap::new(),
         }
     }
 
@@ -218,6 +224,13 @@ impl Placement {
                     for (shard, _) in &spread.away {
                         send(*shard, command.clone());
                     }
+                }
+            }
+            Command::AddTap(config) => self.add_tap(config, send),
+            Command::RemoveTap { tap } => self.remove_tap(tap, send),
+            Command::WantStill { tap } => {
+                if self.taps.contains_key(&tap) {
+                    send(TAPS, command);
                 }
             }
             // These are ours to give.
@@ -286,16 +299,27 @@ impl Placement {
             .insert(config.leg, (config.source, config.transport));
         self.shards.add(shard, 1);
         if shard != spread.home {
-            match spread.away.iter_mut().find(|(known, _)| *known == shard) {
-                Some((_, legs)) => *legs += 1,
-                None => {
-                    spread.away.push((shard, 1));
-                    send(shard, Command::AddMirror(spread.mirror));
-                    send(spread.home, relay(config.source, shard, true));
-                }
-            }
+            spread.take(shard, send);
         }
         send(shard, Command::AddLeg(config));
+    }
+
+    fn add_tap(&mut self, config: TapConfig, send: &mut impl FnMut(ShardId, Command)) {
+        self.remove_tap(config.tap, send);
+        if let Some(spread) = self.sources.get_mut(&config.source) {
+            self.taps.insert(config.tap, config.source);
+            spread.take(TAPS, send);
+            send(TAPS, Command::AddTap(config));
+        }
+    }
+
+    fn remove_tap(&mut self, tap: TapId, send: &mut impl FnMut(ShardId, Command)) {
+        if let Some(source) = self.taps.remove(&tap) {
+            send(TAPS, Command::RemoveTap { tap });
+            if let Some(spread) = self.sources.get_mut(&source) {
+                spread.give_up(TAPS, send);
+            }
+        }
     }
 
     fn remove_leg(&mut self, leg: LegId, send: &mut impl FnMut(ShardId, Command)) {
@@ -316,6 +340,7 @@ impl Placement {
         for (shard, _) in &spread.away {
             send(*shard, Command::RemoveSource { source });
         }
+        self.taps.retain(|_, of| *of != source);
         let Self {
             shards,
             transports,
@@ -343,23 +368,42 @@ impl Placement {
         placed.legs.retain(|other| *other != leg);
         let shard = placed.shard;
         self.shards.subtract(shard, 1);
-        let Some(spread) = self.sources.get_mut(&source) else {
-            return;
-        };
-        let Some(place) = spread.away.iter().position(|(known, _)| *known == shard) else {
-            return;
-        };
-        spread.away[place].1 -= 1;
-        if spread.away[place].1 == 0 {
-            spread.away.swap_remove(place);
-            send(spread.home, relay(source, shard, false));
-            send(shard, Command::RemoveSource { source });
+        if let Some(spread) = self.sources.get_mut(&source) {
+            spread.give_up(shard, send);
         }
     }
 
     fn shard_of_leg(&self, leg: LegId) -> Option<ShardId> {
         let (_, transport) = self.legs.get(&leg)?;
         Some(self.transports.get(transport)?.shard)
+    }
+}
+
+impl Spread {
+    /// One leg or tap more elsewhere; the first needs a mirror there.
+    fn take(&mut self, shard: ShardId, send: &mut impl FnMut(ShardId, Command)) {
+        match self.away.iter_mut().find(|(known, _)| *known == shard) {
+            Some((_, uses)) => *uses += 1,
+            None => {
+                self.away.push((shard, 1));
+                send(shard, Command::AddMirror(self.mirror));
+                send(self.home, relay(self.mirror.source, shard, true));
+            }
+        }
+    }
+
+    /// One less; the last takes the mirror along.
+    fn give_up(&mut self, shard: ShardId, send: &mut impl FnMut(ShardId, Command)) {
+        let Some(place) = self.away.iter().position(|(known, _)| *known == shard) else {
+            return;
+        };
+        self.away[place].1 -= 1;
+        if self.away[place].1 == 0 {
+            self.away.swap_remove(place);
+            let source = self.mirror.source;
+            send(self.home, relay(source, shard, false));
+            send(shard, Command::RemoveSource { source });
+        }
     }
 }
 

@@ -72,7 +72,7 @@ impl ClockOffset {
     }
 
     /// Our NTP time of a moment on the publisher's clock.
-    fn ours(&self, theirs: u64) -> Option<u64> {
+    pub fn ours(&self, theirs: u64) -> Option<u64> {
         self.0.map(|offset| theirs.wrapping_add_signed(offset))
     }
 }

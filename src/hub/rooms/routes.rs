@@ -71,6 +71,9 @@ impl Routes {
             | Command::LimitFrameRate { .. }
             | Command::PrioritizeLeg { .. }
             | Command::PrioritizeSource { .. }
+            | Command::AddTap(_)
+            | Command::RemoveTap { .. }
+            | Command::WantStill { .. }
             | Command::SendData { .. } => {}
         });
     }

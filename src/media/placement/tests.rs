@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::media::command::{
-    EncodingConfig, ExtensionIds, IceCredentials, MediaKind, TransportConfig,
+    EncodingConfig, ExtensionIds, IceCredentials, MediaKind, TapWant, TransportConfig,
 };
 use crate::media::sample::Chance;
 
@@ -52,6 +52,14 @@ fn leg(leg: u64, source: u64, transport: u64) -> Command {
     })
 }
 
+fn tap(tap: u64, source: u64) -> Command {
+    Command::AddTap(TapConfig {
+        tap: TapId(tap),
+        source: SourceId(source),
+        want: TapWant::Stills,
+    })
+}
+
 /// What the shards have, by the orders that they got.
 #[derive(Default)]
 struct Model {
@@ -61,6 +69,7 @@ struct Model {
     mirrors: BTreeSet<(ShardId, SourceId)>,
     relays: BTreeSet<(ShardId, SourceId, ShardId)>,
     legs: BTreeMap<(ShardId, LegId), (SourceId, TransportId)>,
+    taps: BTreeMap<TapId, SourceId>,
 }
 
 impl Model {
@@ -104,6 +113,11 @@ impl Model {
                 self.legs.insert((shard, config.leg), leg);
             }
             Command::RemoveLeg { leg } => drop(self.legs.remove(&(shard, *leg))),
+            Command::AddTap(config) => {
+                assert!(self.mirrors.contains(&(shard, config.source)));
+                self.taps.insert(config.tap, config.source);
+            }
+            Command::RemoveTap { tap } => drop(self.taps.remove(tap)),
             Command::SetRemote { .. }
             | Command::RestartIce { .. }
             | Command::PauseLeg { .. }
@@ -111,6 +125,7 @@ impl Model {
             | Command::LimitFrameRate { .. }
             | Command::PrioritizeLeg { .. }
             | Command::PrioritizeSource { .. }
+            | Command::WantStill { .. }
             | Command::SendData { .. } => panic!("not given here"),
         }
     }
@@ -131,13 +146,14 @@ impl Model {
     fn remove_source(&mut self, shard: ShardId, source: SourceId) {
         self.sources.remove(&(shard, source));
         self.mirrors.remove(&(shard, source));
+        self.taps.retain(|_, of| (TAPS, *of) != (shard, source));
         self.relays
             .retain(|(home, of, _)| (*home, *of) != (shard, source));
         self.legs
             .retain(|(at, _), (of, _)| (*at, *of) != (shard, source));
     }
 
-    /// Each mirror has a leg and a relay that feeds it, and each relay a mirror.
+    /// Each mirror has a leg or a tap and a relay that feeds it, and each relay a mirror.
     fn check(&self) {
         for (shard, source) in &self.mirrors {
             let fed = self
@@ -147,7 +163,8 @@ impl Model {
             assert_eq!(fed.count(), 1, "{source} is not fed on {shard:?}");
             let mut legs = self.legs.iter();
             let has_leg = legs.any(|((at, _), (of, _))| (at, of) == (shard, source));
-            assert!(has_leg, "a mirror of {source} for nobody");
+            let is_tapped = *shard == TAPS && self.taps.values().any(|of| of == source);
+            assert!(has_leg || is_tapped, "a mirror of {source} for nobody");
         }
         for (_, source, to) in &self.relays {
             assert!(self.mirrors.contains(&(*to, *source)), "a relay to nobody");
@@ -220,12 +237,16 @@ fn whatever_a_room_orders_mirrors_are_fed_and_end_with_their_last_leg() {
         for step in 0..300_u64 {
             let any = |chance: &mut Chance| 1 + chance.below(12) as u64;
             let old = |chance: &mut Chance| chance.below(step as usize + 1) as u64;
-            let order = match chance.below(12) {
+            let order = match chance.below(15) {
                 0..=2 => open(100 + step, chance.below(3) as u8),
                 3 => source(any(&mut chance), 100 + old(&mut chance)),
                 4..=7 => leg(step, any(&mut chance), 100 + old(&mut chance)),
                 8 | 9 => Command::RemoveLeg {
                     leg: LegId(old(&mut chance)),
+                },
+                12 | 13 => tap(any(&mut chance), any(&mut chance)),
+                14 => Command::RemoveTap {
+                    tap: TapId(any(&mut chance)),
                 },
                 10 => Command::RemoveSource {
                     source: SourceId(any(&mut chance)),

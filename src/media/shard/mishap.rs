@@ -118,7 +118,10 @@ impl Shard {
     /// Whose command it is.
     pub(super) fn concerned(&self, command: &Command) -> AtHand {
         let place = match command {
-            Command::OpenTransport(_) => None,
+            Command::OpenTransport(_)
+            | Command::AddTap(_)
+            | Command::RemoveTap { .. }
+            | Command::WantStill { .. } => None,
             Command::SetRemote { transport, .. }
             | Command::RestartIce { transport, .. }
             | Command::CloseTransport { transport }

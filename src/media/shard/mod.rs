@@ -160,6 +160,8 @@ impl Shard {
                     source.priority = priority;
                 }
             }
+            // These are for the taps.
+            Command::AddTap(_) | Command::RemoveTap { .. } | Command::WantStill { .. } => {}
             Command::SendData {
                 transport,
                 channel,

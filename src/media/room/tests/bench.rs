@@ -144,6 +144,10 @@ impl Watcher {
                 assert!(self.sources.contains_key(source));
             }
             Command::SendData { transport, .. } => assert!(self.transports.contains(transport)),
+            Command::AddTap(config) => {
+                assert!(self.sources.contains_key(&config.source));
+            }
+            Command::RemoveTap { .. } | Command::WantStill { .. } => {}
             Command::AddMirror(_) | Command::Relay { .. } => panic!("a room knows no mirrors"),
         }
     }
