@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use crate::domain::id::ShardId;
 use crate::media::command::Command;
+use crate::media::placement::TAPS;
 
 /// Orders waiting for one media thread.
 pub const COMMANDS_MAX: usize = 16_384;
@@ -31,17 +32,26 @@ impl std::fmt::Debug for MediaSender {
 
 /// Sends orders to the media threads, to each its own; clones share the queues.
 #[derive(Clone, Debug)]
-pub struct MediaSenders(Arc<[MediaSender]>);
+pub struct MediaSenders {
+    shards: Arc<[MediaSender]>,
+    taps: MediaSender,
+}
 
 impl MediaSenders {
-    /// By shard.
-    pub fn new(senders: Vec<MediaSender>) -> Self {
-        Self(senders.into())
+    /// By shard, and the way to the taps.
+    pub fn new(shards: Vec<MediaSender>, taps: MediaSender) -> Self {
+        Self {
+            shards: shards.into(),
+            taps,
+        }
     }
 
     /// The way to one of them.
     pub fn of(&self, shard: ShardId) -> Option<&MediaSender> {
-        self.0.get(usize::from(shard.0))
+        match shard {
+            TAPS => Some(&self.taps),
+            ShardId(place) => self.shards.get(usize::from(place)),
+        }
     }
 }
 

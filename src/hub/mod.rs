@@ -3,3 +3,4 @@
 pub mod events;
 pub mod media;
 pub mod rooms;
+pub mod taps;

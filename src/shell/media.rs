@@ -4,6 +4,7 @@
 mod bell;
 mod handover;
 mod keeper;
+mod taps;
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,10 +20,12 @@ use tokio::sync::mpsc;
 use self::bell::Bell;
 use self::handover::{Handover, PARCELS_MAX, between};
 use self::keeper::Keeper;
+use self::taps::TapThread;
 use super::door::{Door, door};
 use super::streams::Streams;
 use super::udp::{BatchSocket, RECEIVE_MAX, bind};
 use crate::hub::media::{MediaReceiver, MediaSenders, media_queue};
+use crate::hub::taps::TapLines;
 use crate::media::batch::SendBatch;
 use crate::media::command::{Event, Fingerprint};
 use crate::media::remote::Remote;
@@ -57,6 +60,7 @@ pub struct MediaConfig {
 /// The running media threads; dropping it says good-bye to all clients and waits for their end.
 pub struct MediaHandle {
     senders: MediaSenders,
+    taps: TapLines,
     door: Door,
     local_addrs: Vec<Option<SocketAddr>>,
     fingerprint: Fingerprint,
@@ -115,10 +119,10 @@ impl MediaThread {
     /// When an address cannot be bound or the system has no thread left.
     pub fn start(config: MediaConfig) -> io::Result<(MediaHandle, mpsc::Receiver<Event>)> {
         let fingerprint = config.identity.fingerprint();
-        let bells: Vec<Arc<Bell>> = (0..config.threads)
+        let bells: Vec<Arc<Bell>> = (0..=config.threads)
             .map(|_| Bell::new().map(Arc::new))
             .collect::<io::Result<_>>()?;
-        let (door, arrivals) = door(bells.iter().map(knock_of));
+        let (door, arrivals) = door(bells.iter().take(config.threads).map(knock_of));
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
         let stop = Arc::new(AtomicBool::new(false));
         let unix = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -128,7 +132,9 @@ impl MediaThread {
             limits: config.limits,
         };
         let (mut senders, mut local_addrs, mut parts) = (Vec::new(), Vec::new(), Vec::new());
-        let each = bells.iter().zip(between(&bells)).zip(arrivals);
+        let mut handovers = between(&bells);
+        let handover = handovers.pop().ok_or(io::ErrorKind::InvalidInput)?;
+        let each = bells.iter().zip(handovers).zip(arrivals);
         for (number, ((bell, handover), arrivals)) in each.enumerate() {
             let address = config.address.map(|first| own_address(first, number));
             let socket = address.map(bind).transpose()?;
@@ -146,8 +152,19 @@ impl MediaThread {
                 bell: Arc::clone(bell),
             });
         }
+        let tap_bell = &bells[config.threads];
+        let (tap_sender, commands) = media_queue(knock_of(tap_bell));
+        let lines = TapLines::default();
+        let taps = TapThread {
+            handover,
+            commands,
+            lines: lines.clone(),
+            bell: Arc::clone(tap_bell),
+            stop: Arc::clone(&stop),
+        };
         let mut handle = MediaHandle {
-            senders: MediaSenders::new(senders),
+            senders: MediaSenders::new(senders, tap_sender),
+            taps: lines,
             door,
             local_addrs,
             fingerprint,
@@ -162,6 +179,9 @@ impl MediaThread {
             handle.life.0.push(Arc::downgrade(&alive));
             handle.threads.push(Self::spawn(number, parts, alive)?);
         }
+        let alive = Arc::new(());
+        handle.life.0.push(Arc::downgrade(&alive));
+        handle.threads.push(taps.spawn(alive)?);
         Ok((handle, receiver))
     }
 
@@ -338,6 +358,11 @@ impl MediaHandle {
     /// Sends orders to the threads.
     pub fn senders(&self) -> &MediaSenders {
         &self.senders
+    }
+
+    /// Where the frames of taps go.
+    pub fn taps(&self) -> &TapLines {
+        &self.taps
     }
 
     /// Where connections of clients without UDP go.

@@ -65,6 +65,7 @@ impl Plane {
             shards: Shards::new(sites),
             fingerprint: media.fingerprint(),
             media: Arc::new(media.senders().clone()),
+            taps: media.taps().clone(),
         };
         let (rooms, facts) = open(ground, events);
         let rules = Arc::new(LessonRules(context.clone()));

@@ -17,8 +17,9 @@ use crate::hub::rooms::{
     EndedLine, FACTS_MAX, Letter, Line, LineError, NamedFact, Rest, Rooms, Routes, Seat, Spawn,
     Ticket, gone,
 };
+use crate::hub::taps::TapLines;
 use crate::media::command::{Command, Event, Fingerprint};
-use crate::media::placement::{Placement, Shards};
+use crate::media::placement::{Placement, Shards, TAPS};
 use crate::media::room::{
     Input, LiveIds, Opening, Output, Room, RoomConfig, RoomFact, RoomLimits, SessionOffer,
 };
@@ -75,6 +76,8 @@ pub struct RoomGround {
     pub fingerprint: Fingerprint,
     /// The way to them.
     pub media: Arc<dyn CommandSink>,
+    /// Where the frames of taps go.
+    pub taps: TapLines,
 }
 
 /// Opens the registry of rooms, and the queue of their facts, which somebody must drain: rooms
@@ -85,6 +88,7 @@ pub fn open(
 ) -> (Rooms, mpsc::Receiver<NamedFact>) {
     let routes = Routes::default();
     let (facts, facts_receiver) = mpsc::channel(FACTS_MAX);
+    let taps = ground.taps.clone();
     let keeper = Keeper {
         ground,
         routes: routes.clone(),
@@ -93,7 +97,7 @@ pub fn open(
     };
     tokio::spawn(route(events, routes.clone()));
     let clock = Arc::clone(&keeper.ground.clock);
-    let rooms = Rooms::new(Box::new(keeper), routes, facts);
+    let rooms = Rooms::new(Box::new(keeper), routes, taps, facts);
     tokio::spawn(end_rested(rooms.clone(), clock));
     (rooms, facts_receiver)
 }
@@ -149,6 +153,7 @@ impl Keeper {
         let mut orders = Vec::new();
         for left in self.routes.forget_room(room) {
             let everywhere = (0..shards).map(|shard| ShardId(shard as u8));
+            let everywhere = everywhere.chain([TAPS]);
             for (shard, source) in
                 everywhere.flat_map(|s| left.sources.iter().map(move |of| (s, of)))
             {
@@ -347,6 +352,12 @@ impl Desk {
                 request,
             } => self.request(participant, line, request),
             Letter::Input(input) => self.handle(input),
+            Letter::Tap { wish, reply } => {
+                let tap = wish.tap;
+                self.handle(Input::Tap(wish));
+                // Who asked may have gone; its tap then ends by its closed line.
+                let _ = reply.send(self.room.is_tapped(tap));
+            }
             Letter::Participants(reply) => drop(reply.send(self.room.participants())),
             Letter::View(reply) => drop(reply.send(self.room.view())),
         }

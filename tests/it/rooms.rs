@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use crate::waiting::coming;
 use mingtang::domain::id::TransportId;
 use mingtang::hub::rooms::{Rooms, Stay};
+use mingtang::hub::taps::TapLines;
 use mingtang::media::command::{Command, Event, Fingerprint, HostCandidates};
 use mingtang::media::placement::Shards;
 use mingtang::media::room::Policy;
@@ -105,6 +106,7 @@ impl House {
             }]),
             fingerprint: Fingerprint([7; 32]),
             media: Arc::new(Threads(Arc::clone(&told))),
+            taps: TapLines::default(),
         };
         let (rooms, mut facts) = open(ground, receiver);
         tokio::spawn(async move { while facts.recv().await.is_some() {} });

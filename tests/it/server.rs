@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mingtang::http::lessons::Classrooms;
 use mingtang::http::{self, App};
 use mingtang::hub::rooms::{Rooms, Routes, Seat, Spawn};
+use mingtang::hub::taps::TapLines;
 use mingtang::service::call::{Call, Keys};
 use mingtang::service::classroom::LessonRules;
 use mingtang::service::demo::{self, Demo};
@@ -60,7 +61,12 @@ fn classrooms(world: &World) -> Classrooms {
     let rules = Arc::new(LessonRules(world.context.clone()));
     Classrooms {
         call: Arc::new(Call::new(keys, rules, world.clock.clone())),
-        rooms: Rooms::new(Box::new(NoRooms), Routes::default(), mpsc::channel(1).0),
+        rooms: Rooms::new(
+            Box::new(NoRooms),
+            Routes::default(),
+            TapLines::default(),
+            mpsc::channel(1).0,
+        ),
     }
 }
 

@@ -8,6 +8,7 @@ mod made;
 mod routes;
 mod sessions;
 mod stay;
+mod tapping;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,12 +19,14 @@ pub use made::{MADE_MAX, Rest, Rested, RoomListing, RoomPlan, RoomWish};
 pub use routes::Routes;
 pub use sessions::{SESSIONS_MAX, SessionEntry, Ticket};
 pub use stay::{EndedLine, Line, LineError, Stay};
+pub use tapping::Tapping;
 
 use self::sessions::Sessions;
+use super::taps::TapLines;
 use crate::domain::id::ParticipantId;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::media::command::Event;
-use crate::media::room::{Input, RoomFact, SessionOffer, Trickled};
+use crate::media::room::{Input, RoomFact, SessionOffer, TapWish, Trickled};
 use crate::media::signal::{
     Admission, LeaveReason, Notice, ParticipantView, Request, RequestRefusal, RoomView,
 };
@@ -106,6 +109,13 @@ pub enum Letter {
     },
     /// An order from a use case.
     Input(Input),
+    /// The server itself wants to see or hear a track.
+    Tap {
+        /// Which, and what of it.
+        wish: TapWish,
+        /// Whether it can.
+        reply: oneshot::Sender<bool>,
+    },
     /// Who is here.
     Participants(oneshot::Sender<Vec<ParticipantView>>),
     /// How the room looks.
@@ -160,6 +170,7 @@ struct Inner {
     registry: Mutex<Registry>,
     sessions: Sessions,
     routes: Routes,
+    taps: TapLines,
     facts: mpsc::Sender<NamedFact>,
 }
 
@@ -188,15 +199,21 @@ impl std::fmt::Debug for Rooms {
 }
 
 impl Rooms {
-    /// No rooms yet; `routes` is shared with whoever receives the media threads' events, and
-    /// `facts` is where the rooms' tasks tell theirs.
-    pub fn new(spawn: Box<dyn Spawn>, routes: Routes, facts: mpsc::Sender<NamedFact>) -> Self {
+    /// No rooms yet; `routes` is shared with whoever receives the media threads' events, `taps`
+    /// with whoever delivers their frames, and `facts` is where the rooms' tasks tell theirs.
+    pub fn new(
+        spawn: Box<dyn Spawn>,
+        routes: Routes,
+        taps: TapLines,
+        facts: mpsc::Sender<NamedFact>,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 spawn,
                 registry: Mutex::new(Registry::default()),
                 sessions: Sessions::default(),
                 routes,
+                taps,
                 facts,
             }),
         }

@@ -34,7 +34,12 @@ fn rooms() -> (Rooms, mpsc::Receiver<Seat>) {
 fn rooms_with_facts() -> (Rooms, mpsc::Receiver<Seat>, mpsc::Receiver<NamedFact>) {
     let (sender, seats) = mpsc::channel(16);
     let (facts, told) = mpsc::channel(16);
-    let rooms = Rooms::new(Box::new(Seats(sender)), Routes::default(), facts);
+    let rooms = Rooms::new(
+        Box::new(Seats(sender)),
+        Routes::default(),
+        TapLines::default(),
+        facts,
+    );
     (rooms, seats, told)
 }
 
@@ -380,7 +385,12 @@ async fn a_room_that_breaks_takes_its_entry_along() {
 async fn made_rooms_are_bounded_and_do_not_keep_others_from_joining() {
     let (sender, mut seats) = mpsc::channel(16);
     let (facts, _told) = mpsc::channel(MADE_MAX);
-    let rooms = Rooms::new(Box::new(Seats(sender)), Routes::default(), facts);
+    let rooms = Rooms::new(
+        Box::new(Seats(sender)),
+        Routes::default(),
+        TapLines::default(),
+        facts,
+    );
     for number in 0..MADE_MAX {
         let name = number.to_string();
         rooms

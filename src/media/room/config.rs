@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::{DateTime, Utc};
 
 use crate::domain::entropy::Entropy;
-use crate::domain::id::{LegId, RoomId, SourceId, TapId, TransportId};
+use crate::domain::id::{LegId, RoomId, SourceId, TransportId};
 use crate::media::command::Fingerprint;
 use crate::media::placement::Shards;
 
@@ -16,7 +16,6 @@ pub struct LiveIds {
     transports: AtomicU64,
     sources: AtomicU64,
     legs: AtomicU64,
-    taps: AtomicU64,
 }
 
 impl LiveIds {
@@ -33,11 +32,6 @@ impl LiveIds {
     /// A leg id never given before, from 1.
     pub fn leg(&self) -> LegId {
         LegId(next(&self.legs))
-    }
-
-    /// A tap id never given before, from 1.
-    pub fn tap(&self) -> TapId {
-        TapId(next(&self.taps))
     }
 }
 

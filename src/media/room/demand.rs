@@ -82,7 +82,12 @@ impl Room {
             (!wish.setting.disabled).then(|| encoding_of(known, wish))
         });
         let all = u8::try_from(binding.layers.len().saturating_sub(1)).ok();
-        Some((demands.max(), known.told_demand.unwrap_or(all)))
+        let demand = if known.taps.is_empty() {
+            demands.max()
+        } else {
+            all
+        };
+        Some((demand, known.told_demand.unwrap_or(all)))
     }
 
     /// A leg is held back because the way to its subscriber is too narrow, or goes on.

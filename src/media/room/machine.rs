@@ -12,7 +12,7 @@ use super::reliable::Recent;
 use super::speakers::Speaking;
 use super::timers::Timers;
 use super::{Input, Output, RoomConfig, RoomFact};
-use crate::domain::id::{ParticipantId, ShardId, SourceId, TrackId, TransportId};
+use crate::domain::id::{ParticipantId, ShardId, SourceId, TapId, TrackId, TransportId};
 use crate::media::command::{Command, Event};
 use crate::media::signal::{LeaveReason, Notice, ParticipantView, Request, RoomView};
 
@@ -33,6 +33,8 @@ pub struct Room {
     pub(super) transports: BTreeMap<TransportId, ParticipantId>,
     pub(super) sources: BTreeMap<SourceId, (ParticipantId, TrackId)>,
     pub(super) tracks: BTreeMap<TrackId, ParticipantId>,
+    /// What the server itself uses.
+    pub(super) taps: BTreeMap<TapId, TrackId>,
     /// Participants with a negotiated track: what a newcomer has to look at.
     pub(super) publishers: BTreeSet<ParticipantId>,
     pub(super) recorders: BTreeSet<ParticipantId>,
@@ -89,6 +91,7 @@ impl Room {
             transports: BTreeMap::new(),
             sources: BTreeMap::new(),
             tracks: BTreeMap::new(),
+            taps: BTreeMap::new(),
             publishers: BTreeSet::new(),
             recorders: BTreeSet::new(),
             speaking: BTreeMap::new(),
@@ -216,6 +219,9 @@ impl Room {
             }
             Input::SetMetadata { metadata } => self.set_room_metadata(metadata),
             Input::SetParticipantsMax(max) => self.set_participants_max(max),
+            Input::Tap(wish) => self.tap(&wish),
+            Input::Untap { tap } => self.untap(tap),
+            Input::WantStill { tap } => self.want_still(tap),
             Input::SetPolicy(policy) => self.set_policy(policy),
             Input::Close { reason } => self.close(reason),
         }

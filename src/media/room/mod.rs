@@ -18,6 +18,7 @@ mod simulate;
 mod speakers;
 mod stay;
 mod subscribing;
+mod tapping;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -34,12 +35,12 @@ pub use self::config::{LiveIds, RoomConfig, RoomLimits};
 pub use self::machine::Room;
 pub use self::oneshot::{Described, Trickled};
 pub use self::policy::{Audience, Everybody, Policy, UntilCrowded};
-use super::command::{Command, DataChannel, Event};
+use super::command::{Command, DataChannel, Event, TapWant};
 use super::signal::{
     Admission, LeaveReason, Notice, ParticipantView, Permissions, Request, RoomView, TrackSource,
     TrackView,
 };
-use crate::domain::id::{ParticipantId, TrackId};
+use crate::domain::id::{ParticipantId, TapId, TrackId};
 
 /// What happens to a room.
 #[derive(Debug)]
@@ -147,6 +148,18 @@ pub enum Input {
     /// How many may be here at once from now on, up to [`RoomLimits::participants_max`]; those who
     /// are here stay.
     SetParticipantsMax(usize),
+    /// The server itself wants to see or hear a track; [`Room::is_tapped`] tells whether it can.
+    Tap(TapWish),
+    /// It does not any more.
+    Untap {
+        /// The tap.
+        tap: TapId,
+    },
+    /// A tap of [`TapWant::Stills`] wants a picture.
+    WantStill {
+        /// The tap.
+        tap: TapId,
+    },
     /// The domain changed who may receive, see and message whom.
     SetPolicy(Arc<dyn Policy>),
     /// The room ends for everybody.
@@ -154,6 +167,19 @@ pub enum Input {
         /// Why.
         reason: LeaveReason,
     },
+}
+
+/// A track that the server itself wants to see or hear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TapWish {
+    /// The id of the tap, never used before.
+    pub tap: TapId,
+    /// Whose.
+    pub identity: String,
+    /// Which kind of track.
+    pub source: TrackSource,
+    /// What of it.
+    pub want: TapWant,
 }
 
 /// Somebody who comes in without signalling.

@@ -1,5 +1,7 @@
 //! Published tracks: announcement, binding to a section, mute, end.
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
 
 use super::track::{Binding, Track};
@@ -46,6 +48,7 @@ impl Room {
                 binding: None,
                 started: false,
                 subscription_told: false,
+                taps: BTreeSet::new(),
                 told_demand: None,
                 subscribers: std::collections::BTreeSet::new(),
             };
@@ -226,6 +229,7 @@ impl Room {
             member.withheld.remove(&track);
         }
         self.tracks.remove(&track);
+        self.taps.retain(|_, of| *of != track);
         self.demanded.insert(track);
         let member = self.members.get_mut(&participant);
         let Some(member) = member else { return };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::id::{ParticipantId, SourceId, TrackId};
+use crate::domain::id::{ParticipantId, SourceId, TapId, TrackId};
 use crate::media::command::{Codec, CodecMapping, EncodingConfig, MediaKind};
 use crate::media::negotiation::AudioOptions;
 use crate::media::signal::{AddTrack, Layer, TrackView};
@@ -30,6 +30,8 @@ pub struct Track {
     pub subscription_told: bool,
     /// Who is subscribed, with or without a leg yet.
     pub subscribers: BTreeSet<ParticipantId>,
+    /// Uses of it by the server itself.
+    pub taps: BTreeSet<TapId>,
     /// The highest layer that its publisher was told to send; `None` in it is none at all.
     pub told_demand: Option<Option<u8>>,
 }

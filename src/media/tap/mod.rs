@@ -173,6 +173,11 @@ impl Taps {
         self.events.pop_front()
     }
 
+    /// All taps, in no order.
+    pub fn ids(&self) -> impl Iterator<Item = TapId> {
+        self.taps.keys().copied()
+    }
+
     fn add_source(&mut self, mirror: MirrorConfig) {
         self.remove_source(mirror.source);
         if (1..=ENCODINGS_MAX).contains(&mirror.encodings) {

@@ -64,12 +64,6 @@ impl Sorter {
         }
         None
     }
-
-    /// When [`Sorter::next`] gives a missing packet up.
-    pub fn next_timeout(&self) -> Option<Instant> {
-        let (_, first) = self.waiting.first_key_value()?;
-        Some(first.at + PATIENCE)
-    }
 }
 
 #[cfg(test)]
@@ -115,7 +109,7 @@ mod tests {
         let told = drain(&mut sorter, start);
         assert_eq!(told, [Some(9), Some(10), Some(11)]);
         sorter.take(waiting(13, start));
-        assert_eq!(sorter.next_timeout(), Some(start + PATIENCE));
+        assert_eq!(drain(&mut sorter, start + PATIENCE / 2), []);
         let told = drain(&mut sorter, start + PATIENCE);
         assert_eq!(told, [None, Some(13)]);
         sorter.take(waiting(12, start + PATIENCE));

@@ -12,6 +12,9 @@ const MS: Duration = Duration::from_millis(1);
 const SOURCE: SourceId = SourceId(1);
 const HOME: ShardId = ShardId(0);
 
+/// A packet as it is handed over.
+type Handed = (Arrival, Packet, Vec<u8>);
+
 /// A camera that hands its packets to taps, and what the taps told.
 struct World {
     taps: Taps,
@@ -72,7 +75,7 @@ impl World {
     }
 
     /// The packets of a picture of an encoding, whose bytes say which picture it is.
-    fn picture(&mut self, encoding: u8, is_key: bool) -> Vec<(Arrival, Packet, Vec<u8>)> {
+    fn picture(&mut self, encoding: u8, is_key: bool) -> Vec<Handed> {
         self.pictures += 1;
         let name = self.pictures.to_be_bytes();
         let mut first = vec![0x10, if is_key { 0x10 } else { 0x11 }, encoding];
@@ -100,7 +103,7 @@ impl World {
         packets.collect()
     }
 
-    fn hand_over(&mut self, (arrival, packet, payload): &(Arrival, Packet, Vec<u8>)) {
+    fn hand_over(&mut self, (arrival, packet, payload): &Handed) {
         let relayed = Relayed {
             source: SOURCE,
             matter: Matter::Packet {
@@ -328,7 +331,7 @@ fn whatever_is_lost_or_late_a_recording_is_whole_frames_that_can_be_decoded() {
         let mut chance = Chance::new(seed);
         let mut world = World::new(1);
         let tap = world.tap(1, TapWant::Everything);
-        let mut on_the_way: Vec<(u32, (Arrival, Packet, Vec<u8>))> = Vec::new();
+        let mut on_the_way: Vec<(u32, Handed)> = Vec::new();
         let mut keys = Vec::new();
         let mut due = 0;
         for step in 0..2_000_u32 {

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::bell::Bell;
 use crate::domain::id::ShardId;
+use crate::media::placement::TAPS;
 use crate::media::ring::PAYLOAD_BYTES_MAX;
 use crate::media::shard::Relayed;
 
@@ -29,7 +30,7 @@ impl Parcel {
 /// One thread's box, and its ways to the others'.
 pub(super) struct Handover {
     inbox: Receiver<Parcel>,
-    /// By shard; the thread's own is never used.
+    /// By shard, then that of the taps; the thread's own is never used.
     outlets: Vec<Outlet>,
 }
 
@@ -39,10 +40,10 @@ struct Outlet {
     used: bool,
 }
 
-/// One for each thread, in the order of their bells.
+/// One for each thread, in the order of their bells; the last is that of the taps.
 pub(super) fn between(bells: &[Arc<Bell>]) -> Vec<Handover> {
-    let room = if bells.len() > 1 { PARCELS_MAX } else { 0 };
-    let (senders, inboxes): (Vec<_>, Vec<_>) = bells.iter().map(|_| sync_channel(room)).unzip();
+    let (senders, inboxes): (Vec<_>, Vec<_>) =
+        bells.iter().map(|_| sync_channel(PARCELS_MAX)).unzip();
     let outlets = || {
         let both = senders.iter().zip(bells);
         let outlet = both.map(|(parcels, bell)| Outlet {
@@ -62,7 +63,11 @@ pub(super) fn between(bells: &[Arc<Bell>]) -> Vec<Handover> {
 impl Handover {
     /// Puts something into another thread's box; false when that is full.
     pub(super) fn send(&mut self, to: ShardId, relayed: &Relayed, payload: &[u8]) -> bool {
-        let Some(outlet) = self.outlets.get_mut(usize::from(to.0)) else {
+        let outlet = match to {
+            TAPS => self.outlets.last_mut(),
+            ShardId(place) => self.outlets.get_mut(usize::from(place)),
+        };
+        let Some(outlet) = outlet else {
             return false;
         };
         let mut parcel = Parcel {

@@ -2,16 +2,21 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use super::*;
 use crate::domain::id::{LegId, ShardId, SourceId, TransportId};
+use crate::hub::taps::TapLine;
 use crate::media::command::{
     CloseReason, Codec, CodecMapping, Command, EncodingConfig, ExtensionIds, HostCandidates,
-    IceCredentials, LegConfig, MediaKind, SourceConfig, TransportConfig,
+    IceCredentials, LegConfig, MediaKind, MirrorConfig, SourceConfig, TapConfig, TapWant,
+    TransportConfig,
 };
 use crate::media::framing::Unframer;
-use crate::media::placement::{Placement, Shards, letter};
+use crate::media::placement::{Placement, Shards, TAPS, letter};
 use crate::media::shard::mishap::{TRIP, TRIP_ALL, TRIP_FAN_OUT};
+use crate::media::tap::Tapped;
 use crate::media::transport::tests::client::{Client, Habits};
 use crate::shell::connections::Connections;
 
@@ -152,6 +157,30 @@ fn start_threads(threads: usize) -> (MediaHandle, mpsc::Receiver<Event>) {
     MediaThread::start(config).unwrap()
 }
 
+/// Taps the sound of transport 0.
+fn tap(media: &MediaHandle) -> TapLine {
+    let line = media.taps().open();
+    let home = shard_of(media, 0);
+    let source = SourceId(1);
+    let mirror = MirrorConfig {
+        source,
+        home,
+        kind: MediaKind::Audio,
+        encodings: 1,
+        priority: 0,
+    };
+    order(media, TAPS, Command::AddMirror(mirror));
+    let (to, on) = (TAPS, true);
+    order(media, home, Command::Relay { source, to, on });
+    let config = TapConfig {
+        tap: line.tap(),
+        source,
+        want: TapWant::Everything,
+    };
+    order(media, TAPS, Command::AddTap(config));
+    line
+}
+
 /// Forwards sound of transport 0 to transport 1.
 fn forward(media: &MediaHandle) {
     let sites = media
@@ -273,6 +302,28 @@ fn sound_reaches_a_client_of_another_thread_and_both_are_told_of_the_end() {
         subscriber.step();
         publisher.step();
     }
+}
+
+#[test]
+fn what_is_tapped_reaches_its_reader_beside_the_legs_until_the_reader_goes() {
+    let (media, mut events) = start();
+    let [mut publisher, mut subscriber] = connected(&media, &mut events, [0, 1]);
+    forward(&media);
+    let mut line = tap(&media);
+    let mut context = Context::from_waker(Waker::noop());
+    let (mut frames, mut sequence) = (Vec::new(), 0);
+    while frames.len() < 20 {
+        carry(&mut publisher, &mut subscriber, &mut sequence);
+        while let Poll::Ready(tapped) = pin!(line.next()).poll(&mut context) {
+            let Some(Tapped::Frame { frame, .. }) = tapped else {
+                panic!("it goes on");
+            };
+            frames.push(frame.timestamp);
+        }
+    }
+    drop(line);
+    carry(&mut publisher, &mut subscriber, &mut sequence);
+    assert!(media.is_running());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use mingtang::domain::id::AccountId;
 use mingtang::hub::rooms::{NamedFact, Rooms, Stay};
+use mingtang::hub::taps::TapLines;
 use mingtang::media::command::{Event, Fingerprint, HostCandidates};
 use mingtang::media::placement::Shards;
 use mingtang::media::signal::{
@@ -46,6 +47,7 @@ impl Hall {
             }]),
             fingerprint: Fingerprint([7; 32]),
             media: Arc::new(NoMedia),
+            taps: TapLines::default(),
         };
         let (rooms, facts) = open(ground, receiver);
         Self {

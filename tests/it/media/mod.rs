@@ -13,7 +13,10 @@ use std::time::Duration;
 
 use axum_server::Handle;
 use mingtang::hub::rooms::NamedFact;
+use mingtang::media::command::TapWant;
 use mingtang::media::room::RoomFact;
+use mingtang::media::signal::TrackSource;
+use mingtang::media::tap::Tapped;
 use mingtang::shell::clock::SystemClock;
 use mingtang::shell::config::{Config, LogFormat, MediaTcp, Tls};
 use mingtang::shell::connections::Connections;
@@ -135,6 +138,43 @@ async fn a_client_without_udp_connects_to_the_port_that_serves_http() {
 async fn media_goes_by_ipv6_too() {
     let server = Server::start("[::1]:0", true).await;
     carries(server, Way::Udp, Way::Tcp).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_sees_the_pictures_that_it_taps_and_nothing_once_they_are_over() {
+    let server = Server::start("127.0.0.1:0", true).await;
+    let publisher = Client::join(Way::Udp, server.address, "plain", "publisher", true).await;
+    let rooms = &server.plane.rooms;
+    let tap = |identity| rooms.tap("plain", identity, TrackSource::Camera, TapWant::Stills);
+    assert!(tap("nobody").await.is_none());
+    let mut pace = tokio::time::interval(FRAME);
+    let mut stills = loop {
+        // The track is there once it is negotiated.
+        pace.tick().await;
+        if let Some(stills) = tap("publisher").await {
+            break stills;
+        }
+    };
+    stills.want_still().await;
+    let (mut number, mut sent) = (0, BTreeSet::new());
+    let seen = loop {
+        tokio::select! {
+            tapped = stills.next() => break tapped.unwrap(),
+            _ = pace.tick() => {
+                let payload = payload(Kind::Video, number);
+                publisher.send(Kind::Video, number, &payload).await;
+                sent.insert(payload[1..].to_vec());
+                number += 1;
+            }
+        }
+    };
+    let Tapped::Frame { frame, .. } = seen else {
+        panic!("a frame was due");
+    };
+    assert!(frame.is_key && sent.contains(&frame.data[..]));
+    publisher.leave().await;
+    assert_eq!(stills.next().await, None);
+    server.plane.stop();
 }
 
 /// Sound and picture reach the subscriber byte for byte.

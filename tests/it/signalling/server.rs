@@ -9,6 +9,7 @@ use crate::waiting::coming;
 use chrono::TimeDelta;
 use mingtang::http::livekit::{LivekitState, router, twirp};
 use mingtang::hub::rooms::{NamedFact, Rooms};
+use mingtang::hub::taps::TapLines;
 use mingtang::media::command::{Command, Event, Fingerprint, HostCandidates};
 use mingtang::media::placement::Shards;
 use mingtang::media::signal::Permissions;
@@ -95,6 +96,7 @@ async fn launch(rules: Arc<dyn RoomRules>, simulates: bool) -> Server {
         }]),
         fingerprint: Fingerprint([7; 32]),
         media: commands.clone(),
+        taps: TapLines::default(),
     };
     let (rooms, facts) = open(ground, events_receiver);
     let admin = RoomAdmin::new(

@@ -77,6 +77,45 @@ fn layers_that_nobody_receives_are_given_up_after_five_seconds_and_taken_back_at
 }
 
 #[test]
+fn a_track_that_the_server_taps_is_wanted_whole_until_the_tap_ends() {
+    let mut bench = Bench::new();
+    let teacher = bench.join("teacher", Layout::Single);
+    let other = bench.join("other", Layout::Single);
+    let track = three_layers(&mut bench, teacher);
+    let disabled = Setting {
+        disabled: true,
+        ..Setting::default()
+    };
+    show(&mut bench, other, track, disabled);
+    bench.pass(TimeDelta::seconds(6));
+    assert_eq!(wanted(&bench, teacher), Some(NONE.to_vec()));
+    let wish = |tap: u64, identity: &str, source| TapWish {
+        tap: TapId(tap),
+        identity: identity.to_owned(),
+        source,
+        want: TapWant::Stills,
+    };
+    bench.give(Input::Tap(wish(1, "teacher", TrackSource::Camera)));
+    assert_eq!(wanted(&bench, teacher), Some(ALL.to_vec()));
+    bench.give(Input::Tap(wish(2, "teacher", TrackSource::ScreenShare)));
+    bench.give(Input::Tap(wish(3, "nobody", TrackSource::Camera)));
+    let taken: Vec<bool> = (1..4).map(|n| bench.room.is_tapped(TapId(n))).collect();
+    assert_eq!(taken, [true, false, false]);
+    bench.give(Input::Untap { tap: TapId(1) });
+    bench.pass(TimeDelta::seconds(6));
+    assert_eq!(wanted(&bench, teacher), Some(NONE.to_vec()));
+    bench.give(Input::Tap(wish(4, "teacher", TrackSource::Camera)));
+    bench.give(Input::MuteTrack { track, muted: true });
+    assert!(bench.room.is_tapped(TapId(4)));
+    let reason = LeaveReason::Removed;
+    bench.give(Input::Remove {
+        identity: "teacher".to_owned(),
+        reason,
+    });
+    assert!(!bench.room.is_tapped(TapId(4)));
+}
+
+#[test]
 fn a_picture_that_nobody_looks_at_is_not_sent() {
     let mut bench = Bench::new();
     let teacher = bench.join("teacher", Layout::Single);
