@@ -11,7 +11,7 @@ const PACKETS_MIN: u32 = 20;
 const WINDOW_SECONDS: f64 = 0.2;
 const EFFECT_SECONDS: f64 = 0.5;
 
-/// Weight of a window in the loss that is told.
+/// Weight of a window of [`WINDOW_SECONDS`] in the loss that is told.
 const SMOOTHING: f64 = 0.2;
 
 /// Loss above the tolerated one that cuts the rate, and below which it grows.
@@ -80,7 +80,9 @@ impl LossRate {
         }
         let (window, ratio) = (self.seconds, f64::from(self.lost) / f64::from(self.told));
         (self.lost, self.told, self.seconds) = (0, 0, 0.0);
-        self.smoothed += SMOOTHING * (ratio - self.smoothed);
+        // Where few packets come, a window is long, and what was before it is old.
+        let kept = (1.0 - SMOOTHING).powf((window / WINDOW_SECONDS).max(1.0));
+        self.smoothed = ratio + kept * (self.smoothed - ratio);
         self.tolerated_for += window;
         if self.tolerated_for > RECHECK_SECONDS {
             (self.tolerated, self.tolerated_for) = (0.0, 0.0);
@@ -123,5 +125,21 @@ impl LossRate {
         let carried = (1.0 - loss_before) * rate_before;
         let by_congestion = (1.0 - carried / rate.max(1.0)).max(0.0);
         ratio > f64::midpoint(loss_before, by_congestion)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loss_of_long_ago_is_forgotten_where_few_packets_come_too() {
+        let mut loss = LossRate::default();
+        loss.update(0.2, 6, 20, 1e6, 0.1);
+        assert!(loss.ratio() > 0.05);
+        for _ in 0..20 {
+            loss.update(0.2, 0, 1, 1e6, 0.1);
+        }
+        assert!(loss.ratio() < 0.005, "{}", loss.ratio());
     }
 }
