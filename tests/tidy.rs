@@ -72,7 +72,9 @@ const LAYERS: &[Layer] = &[
         // tokio::task::spawn_blocking keeps password hashing off the event loop; utoipa describes
         // the views that answers and announcements share; sha1 is what TURN servers check
         // passwords with.
-        crates: "argon2 bytes ed25519_dalek jsonwebtoken metrics sha1 tokio tracing utoipa",
+        // calamine, csv, encoding_rs and zip read files of questions.
+        crates: "argon2 bytes calamine csv ed25519_dalek encoding_rs jsonwebtoken metrics sha1 \
+                 tokio tracing utoipa zip",
     },
     Layer {
         name: "http",

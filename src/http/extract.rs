@@ -65,6 +65,21 @@ pub(super) async fn bytes<S: Send + Sync>(
     })
 }
 
+/// A file as a whole; its route has a [`axum::extract::DefaultBodyLimit`] of `bytes_max`.
+pub(super) async fn upload<S: Send + Sync>(
+    request: Request,
+    state: &S,
+    bytes_max: usize,
+    time_max: Duration,
+) -> Result<Bytes, Problem> {
+    let read = tokio::time::timeout(time_max, Bytes::from_request(request, state));
+    let bytes = read.await.map_err(|_| too_slow())?;
+    bytes.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => file_too_large(bytes_max),
+        _ => Problem::malformed(),
+    })
+}
+
 /// The id in a path with one parameter; a malformed one names nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Id<T>(pub T);
@@ -123,6 +138,16 @@ fn unsupported() -> Problem {
         "request.media_type",
         "请求内容应为 JSON（application/json）。",
         "The body must be JSON (application/json).",
+    )
+}
+
+fn file_too_large(bytes_max: usize) -> Problem {
+    let mebibytes = bytes_max >> 20;
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "request.file_too_large",
+        &format!("文件不能超过 {mebibytes} MiB。"),
+        &format!("The file may not be larger than {mebibytes} MiB."),
     )
 }
 

@@ -1,22 +1,25 @@
 //! The question bank.
 
+use std::time::Duration;
+
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::UtoipaMethodRouterExt as _;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::Items;
 use super::error::Problem;
-use super::extract::{Body, Parameters, SignedIn};
+use super::extract::{Body, Parameters, SignedIn, upload};
 use super::router::{Access, App, Route};
 use crate::domain::classroom::quiz::{QuestionKind, QuestionOption};
 use crate::domain::id::UnitId;
 use crate::domain::policy::Capability;
 use crate::service::classroom::view::QuestionView;
-use crate::service::classroom::{self, NewQuestion};
+use crate::service::classroom::{self, FILE_BYTES_MAX, NewQuestion, QuestionFile, QuestionImport};
 
 /// The routes of this file.
 pub fn routes() -> Vec<Route> {
@@ -24,6 +27,10 @@ pub fn routes() -> Vec<Route> {
     vec![
         Route::new(manage, routes!(list)),
         Route::new(manage, routes!(add)),
+        Route::new(
+            manage,
+            routes!(import).layer(DefaultBodyLimit::max(FILE_BYTES_MAX)),
+        ),
     ]
 }
 
@@ -51,6 +58,22 @@ struct OptionDraft {
     text: String,
     correct: bool,
 }
+
+/// Where a file of items goes.
+#[derive(Deserialize, IntoParams)]
+struct ImportQuery {
+    /// Whose bank.
+    unit_id: Uuid,
+    /// The file's name; its ending says how it is written: `.gift`, `.txt` (GIFT or Aiken), `.csv`
+    /// or `.xlsx`.
+    name: String,
+    /// Only tells what is in it and what is wrong with it.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// How long a file may take to arrive.
+const FILE_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// Items that one may ask, newest first, at most 500.
 #[utoipa::path(get, path = "/api/questions", tag = "questions", params(QuestionsQuery),
@@ -85,4 +108,25 @@ async fn add(
     };
     let question = classroom::add_question(&app.context, &actor, new).await?;
     Ok((StatusCode::CREATED, Json(question)))
+}
+
+/// Adds all items of a file to a unit's bank, or none: what is wrong with it is told line by line.
+/// At most 2 MiB and 1,000 items; text in UTF-8, UTF-16 or GB 18030.
+#[utoipa::path(post, path = "/api/questions/import", tag = "questions", params(ImportQuery),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 200, body = QuestionImport)))]
+async fn import(
+    State(app): State<App>,
+    SignedIn(actor): SignedIn,
+    Parameters(query): Parameters<ImportQuery>,
+    request: Request,
+) -> Result<Json<QuestionImport>, Problem> {
+    let file = QuestionFile {
+        unit: UnitId(query.unit_id),
+        name: query.name,
+        bytes: upload(request, &app, FILE_BYTES_MAX, FILE_TIME_MAX).await?,
+        dry_run: query.dry_run,
+    };
+    let import = classroom::import_questions(&app.context, &actor, file).await?;
+    Ok(Json(import))
 }

@@ -55,7 +55,9 @@ describe("the desk", () => {
     await drawer.locator("button[type=submit]").click();
     await drawer.getByRole("alert").waitFor();
     assert.equal(await drawer.getByLabel("姓名").inputValue(), PERSON);
-    await drawer.getByLabel("账号").fill("abudurexiti.maimaitituerxunjiang.abudoukelimu");
+    await drawer
+      .getByLabel("账号")
+      .fill("abudurexiti.maimaitituerxunjiang.abudoukelimu");
     await drawer.locator("button[type=submit]").click();
     await page.getByTestId("person-row").filter({ hasText: PERSON }).waitFor();
     assert.ok(await fits(page));
@@ -68,7 +70,10 @@ describe("the desk", () => {
     await page.goto(`${server.url}/desk/people?role=learner`);
     await page.getByTestId("person-row").nth(3).waitFor();
     assert.equal(await page.getByTestId("person-row").count(), 4);
-    const [file] = await Promise.all([page.waitForEvent("download"), page.getByTestId("export").click()]);
+    const [file] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByTestId("export").click(),
+    ]);
     const lines = readFileSync(await file.path(), "utf8")
       .trim()
       .split("\r\n");
@@ -84,7 +89,8 @@ describe("the desk", () => {
   test("many are barred at once after a question, and one press takes it back", async () => {
     const page = await signIn(browser, server, "officer");
     await page.goto(`${server.url}/desk/people?role=learner&q=learner`);
-    for (const name of ["周子安", "钱小满"]) await page.getByLabel(`选择 ${name}`).check();
+    for (const name of ["周子安", "钱小满"])
+      await page.getByLabel(`选择 ${name}`).check();
     await page.getByTestId("bulk-disable").click();
     await page.locator(".ant-modal .ant-btn-dangerous").click();
     await page.getByText("已停用").nth(1).waitFor();
@@ -129,8 +135,15 @@ describe("the desk", () => {
   /** A lesson arranged late in the evening begins tomorrow. */
   async function scopeOfNew() {
     const bearer = await server.login("officer");
-    const { items } = await server.call("GET", "/api/lessons?scope=today", undefined, bearer);
-    const isToday = items.some((/** @type {any} */ lesson) => lesson.title.startsWith(LESSON));
+    const { items } = await server.call(
+      "GET",
+      "/api/lessons?scope=today",
+      undefined,
+      bearer,
+    );
+    const isToday = items.some((/** @type {any} */ lesson) =>
+      lesson.title.startsWith(LESSON),
+    );
     return isToday ? "today" : "upcoming";
   }
 
@@ -148,9 +161,37 @@ describe("the desk", () => {
     await drawer.locator("input[type=checkbox]").first().check();
     await drawer.locator("button[type=submit]").click();
     await drawer.waitFor({ state: "detached" });
-    await page.goto(`${server.url}/desk/questions?kind=true_false&q=${encodeURIComponent("请假外出")}`);
+    await page.goto(
+      `${server.url}/desk/questions?kind=true_false&q=${encodeURIComponent("请假外出")}`,
+    );
     await page.getByText("请假外出几天以上").waitFor();
     assert.equal(await page.locator("tbody .ant-table-row").count(), 1);
+    await page.context().close();
+  });
+
+  test("a file of questions is looked at first, told line by line, and taken as a whole", async () => {
+    const page = await signIn(browser, server, "teacher");
+    await page.goto(`${server.url}/desk/questions`);
+    await page.getByTestId("question-import").click();
+    const drawer = page.locator(".ant-drawer-open");
+    const file = (/** @type {string} */ body) => ({
+      name: "law.gift",
+      mimeType: "text/plain",
+      buffer: Buffer.from(body),
+    });
+    const good = "谁批准迁居？ {=县级司法局 ~居委会}\n\n";
+    await drawer.locator("input[type=file]").setInputFiles(file(`${good}坏题`));
+    await drawer.getByRole("alert").filter({ hasText: "第 3 行" }).waitFor();
+    assert.equal(await drawer.getByTestId("import-do").count(), 0);
+    await drawer
+      .locator("input[type=file]")
+      .setInputFiles(file(`${good}学时可以买。{F}`));
+    await drawer.getByTestId("import-do").filter({ hasText: "2" }).click();
+    await drawer.waitFor({ state: "detached" });
+    await page.goto(
+      `${server.url}/desk/questions?q=${encodeURIComponent("谁批准迁居")}`,
+    );
+    await page.getByText("谁批准迁居？").waitFor();
     await page.context().close();
   });
 
@@ -199,5 +240,7 @@ async function addUnit(form, code) {
 
 /** @param {any} page @returns {Promise<boolean>} */
 function fits(page) {
-  return page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth);
+  return page.evaluate(
+    () => document.documentElement.scrollWidth <= window.innerWidth,
+  );
 }

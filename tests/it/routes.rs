@@ -64,6 +64,10 @@ fn classroom_sample(route: &RouteSpec, subject: &Subject) -> Option<(String, Val
             let body = json!({"text": "？", "kind": "true_false", "options": options});
             (path, merged(body, json!({"unit_id": unit})))
         }
+        ("POST", "/api/questions/import") => {
+            let query = format!("?name=a.gift&unit_id={}", subject.county);
+            (path + &query, json!("Right? {T}"))
+        }
         ("POST", "/api/lessons") => {
             let times =
                 json!({"starts_at": "2027-02-01T01:00:00Z", "ends_at": "2027-02-01T02:00:00Z"});

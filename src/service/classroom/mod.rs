@@ -12,6 +12,7 @@ mod demo;
 mod lessons;
 mod presence;
 mod proof;
+mod question_file;
 mod questions;
 mod seats;
 mod sighting;
@@ -28,7 +29,10 @@ pub use lessons::{
 };
 pub use presence::take_in;
 pub use proof::{Disproved, verify_draws};
-pub use questions::{NewQuestion, add_question, list_questions};
+pub use question_file::{Complaint, FILE_BYTES_MAX};
+pub use questions::{
+    NewQuestion, QuestionFile, QuestionImport, add_question, import_questions, list_questions,
+};
 pub use seats::{LessonRules, Seat, SeatRole, floor, join, seat_of, ticket};
 pub use sighting::{Leaving, Present, Seen, Sighting};
 

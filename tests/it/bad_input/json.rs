@@ -190,3 +190,42 @@ async fn forged_cookies_and_tokens_are_nobody() {
     );
     assert_eq!(answer(forged).await.status, 401);
 }
+
+#[tokio::test]
+async fn a_file_of_questions_is_taken_as_a_whole_or_not_at_all() {
+    let server = Server::start().await;
+    let teacher = server.sign_in("teacher").await;
+    let unit = teacher.me["unit"]["id"].as_str().unwrap().to_owned();
+    let send = |name: &'static str, query: &'static str, body: Vec<u8>| {
+        let path = format!("/api/questions/import?unit_id={unit}&name={name}{query}");
+        let request = teacher.request(Method::POST, &path);
+        answer(request.body(body))
+    };
+    let count = async || {
+        let list = teacher.request(Method::GET, "/api/questions");
+        answer(list).await.json()["items"].as_array().unwrap().len()
+    };
+    let before = count().await;
+    let (gb, _, _) =
+        encoding_rs::GB18030.encode("题干,题型,答案\n外出要批准,判断,对\n坏行,判断,也许\n");
+    let looked = send("a.csv", "&dry_run=true", gb.to_vec()).await.json();
+    assert_eq!(looked["imported"], 0);
+    assert_eq!(looked["questions"][0]["text"], "外出要批准");
+    assert_eq!(looked["complaints"][0]["line"], 3);
+    let refused = send("a.csv", "", gb.to_vec()).await;
+    assert_eq!(refused.outcome(), (400, "questions.complaints".into()));
+    for (name, body, code) in [
+        ("a.csv", b"\xff\xff\xff\0".to_vec(), "questions.encoding"),
+        ("a.pdf", b"%PDF".to_vec(), "questions.format"),
+        ("a.xlsx", b"PK\x03\x04".repeat(99), "questions.damaged"),
+        ("a.gift", Vec::new(), "questions.none"),
+    ] {
+        assert_eq!(send(name, "", body).await.outcome(), (400, code.into()));
+    }
+    let large = send("a.gift", "", vec![b' '; 2 * 1024 * 1024 + 1]).await;
+    assert_eq!(large.outcome(), (413, "request.file_too_large".into()));
+    assert_eq!(count().await, before, "nothing of all this was stored");
+    let good = send("a.gift", "", b"Right? {T}\n\nWhich? {=a ~b}".to_vec()).await;
+    assert_eq!(good.json()["imported"], 2);
+    assert_eq!(count().await, before + 2);
+}

@@ -14,6 +14,7 @@ import type {
   Page,
   Person,
   Question,
+  QuestionImport,
   QuestionKind,
   Role,
   ServerInfo,
@@ -118,6 +119,16 @@ export interface QuestionDraft {
 
 export const createQuestion = (draft: QuestionDraft): Answer<Question> =>
   send('POST', '/api/questions', draft);
+
+/** All questions of a file, or none; a dry run only tells what is in it. */
+export const importQuestions = (
+  unitId: string,
+  file: File,
+  dryRun: boolean,
+): Answer<QuestionImport> => {
+  const query = { unit_id: unitId, name: file.name, dry_run: String(dryRun) };
+  return send('POST', withQuery('/api/questions/import', query), file);
+};
 
 export const listUnits = (): Answer<Items<Unit>> => get('/api/units');
 

@@ -28,6 +28,8 @@ export type Method = 'POST' | 'PATCH' | 'PUT' | 'DELETE';
 
 /** An answer later than this is treated as none. */
 const REQUEST_TIMEOUT_MS = 15_000;
+/** A file over a poor line takes its time. */
+const UPLOAD_TIMEOUT_MS = 120_000;
 
 const NETWORK_PROBLEM: Problem = { status: 0, code: 'app.network', zh: '', en: '' };
 
@@ -122,15 +124,18 @@ async function request<T>(
   token?: string,
 ): Promise<Result<T>> {
   const headers: Record<string, string> = { Accept: 'application/json' };
-  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  const file = body instanceof Blob ? body : undefined;
+  if (body !== undefined) {
+    headers['Content-Type'] = file ? 'application/octet-stream' : 'application/json';
+  }
   if (token) headers['Authorization'] = `Bearer ${token}`;
   try {
     const response = await fetcher(path, {
       method,
       headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: file ?? (body === undefined ? undefined : JSON.stringify(body)),
       credentials: 'same-origin',
-      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      signal: AbortSignal.timeout(file ? UPLOAD_TIMEOUT_MS : REQUEST_TIMEOUT_MS),
     });
     const text = await response.text();
     if (!response.ok) return failure(parseProblem(response.status, text));

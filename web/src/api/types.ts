@@ -174,6 +174,20 @@ export interface Question {
   unit?: UnitRef | null;
 }
 
+/** Something wrong with a file, at a line or row. */
+export interface Complaint {
+  line: number;
+  code: string;
+  zh: string;
+  en: string;
+}
+
+export interface QuestionImport {
+  imported: number;
+  questions: Question[];
+  complaints: Complaint[];
+}
+
 export interface AuditEntry {
   seq: number;
   at: string;

@@ -10,17 +10,20 @@ interface Props {
   /** Collects what the filters let through and offers it as a file; answers how many rows. */
   onExport?: () => Promise<Result<number>>;
   create?: { text: string; onClick: () => void; testId: string };
+  /** A further way to add something. */
+  more?: ReactNode;
   children?: ReactNode;
 }
 
 /** A page's title with its main actions, and the filters below. */
-export function PageHead({ title, onExport, create, children }: Props) {
+export function PageHead({ title, onExport, create, more, children }: Props) {
   return (
     <div className="desk-head">
       <div className="desk-title">
         <h1>{title}</h1>
         <Space wrap>
           {onExport && <ExportButton onExport={onExport} />}
+          {more}
           {create && (
             <Button
               type="primary"

@@ -1,4 +1,4 @@
-import { CheckCircleFilled, DeleteOutlined, PlusOutlined } from '@ant-design/icons';
+import { DeleteOutlined, PlusOutlined, UploadOutlined } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
 import { Button, Checkbox, Drawer, Form, Input, Segmented, Select, Space, TreeSelect } from 'antd';
 import type { ColumnsType } from 'antd/es/table';
@@ -12,7 +12,9 @@ import { success, unwrap } from '../../lib/result';
 import { Empty } from '../../ui/State';
 import { DeskTable, PAGE_SIZE, usePages } from './DeskTable';
 import { exportCsv, type CsvColumn } from './exporting';
+import { OptionList } from './OptionList';
 import { PageHead } from './PageHead';
+import { QuestionImport } from './QuestionImport';
 import { Refusal } from './Refusal';
 import { unitTree, useChange, useUnits } from './queries';
 import { useFilters } from './useFilters';
@@ -55,20 +57,7 @@ export function QuestionsPage() {
       title: t('questions.options'),
       key: 'options',
       width: '40%',
-      render: (_, question) => (
-        <ul className="desk-options">
-          {question.options.map((option) => (
-            <li key={option.text}>
-              {option.text}
-              {option.correct === true && (
-                <span className="desk-correct">
-                  <CheckCircleFilled /> {t('questions.answer')}
-                </span>
-              )}
-            </li>
-          ))}
-        </ul>
-      ),
+      render: (_, question) => <OptionList question={question} />,
     },
   ];
   const exportAll = () =>
@@ -83,6 +72,15 @@ export function QuestionsPage() {
           onClick: () => open({ new: '1' }),
           testId: 'question-create',
         }}
+        more={
+          <Button
+            icon={<UploadOutlined />}
+            data-testid="question-import"
+            onClick={() => open({ import: '1' })}
+          >
+            {t('questions.import')}
+          </Button>
+        }
       >
         <FilterBar />
       </PageHead>
@@ -114,6 +112,17 @@ export function QuestionsPage() {
           onClose={() => set({ new: undefined })}
         >
           <QuestionForm onDone={() => set({ new: undefined })} />
+        </Drawer>
+      )}
+      {get('import') === '1' && (
+        <Drawer
+          open
+          size={640}
+          title={t('questions.import')}
+          mask={{ closable: false }}
+          onClose={() => set({ import: undefined })}
+        >
+          <QuestionImport onDone={() => set({ import: undefined })} />
         </Drawer>
       )}
     </>
