@@ -130,6 +130,12 @@ export const enDesk: DeskTexts = {
     importDo: 'Import {{n}} questions',
     importDone: '{{n}} questions imported.',
     importOther: 'Choose another file',
+    importColumns: 'text|kind|option a|option b|option c|option d|answer',
+    importSingle:
+      'Whom do you ask before you move?|single|The justice office|The neighbours|The police||A',
+    importMultiple:
+      'When do you need leave?|multiple|To see a doctor|A death in the family|A daily walk||AB',
+    importTrueFalse: 'Somebody else may study in your place.|true_false|||||false',
     importMore: '… and {{n}} more',
     create: 'Write a question',
     text: 'Question',

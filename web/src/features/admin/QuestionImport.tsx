@@ -17,12 +17,13 @@ import { unitTree, useChange, useUnits } from './queries';
 /** Questions shown before they are imported. */
 const PREVIEW_MAX = 20;
 
-const TEMPLATE_HEADER = ['题干', '题型', '选项A', '选项B', '选项C', '选项D', '答案'];
-const TEMPLATE_ROWS = [
-  ['社区矫正对象迁居，应当向谁提出申请？', '单选', '司法所', '居委会', '派出所', '', 'A'],
-  ['下列哪些情形需要请假？', '多选', '就医', '家庭变故', '每日散步', '', 'AB'],
-  ['学习时间可以请他人代为完成。', '判断', '', '', '', '', '错'],
-];
+/** Rows of the template: what the columns are called, then one question of each kind. */
+const TEMPLATE = [
+  'questions.importColumns',
+  'questions.importSingle',
+  'questions.importMultiple',
+  'questions.importTrueFalse',
+] as const;
 
 /** A file of questions: looked at first, then taken as a whole. */
 export function QuestionImport({ onDone }: { onDone: () => void }) {
@@ -83,9 +84,10 @@ export function QuestionImport({ onDone }: { onDone: () => void }) {
         </Upload.Dragger>
         <Button
           type="link"
-          onClick={() =>
-            downloadCsv(t('questions.importTemplateName'), TEMPLATE_HEADER, TEMPLATE_ROWS)
-          }
+          onClick={() => {
+            const [header = [], ...rows] = TEMPLATE.map((key) => t(key).split('|'));
+            downloadCsv(t('questions.importTemplateName'), header, rows);
+          }}
         >
           {t('questions.importTemplate')}
         </Button>
