@@ -13,6 +13,7 @@ mod outbound;
 mod renewal;
 mod rooms;
 mod session;
+mod socket;
 pub mod twirp;
 mod view;
 pub mod webhook;
@@ -20,8 +21,6 @@ pub mod webhook;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Query, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Method, StatusCode};
@@ -31,6 +30,8 @@ use tower_http::cors::{Any, CorsLayer};
 
 use self::entry::{Entry, EntryQuery};
 use self::renewal::Renewal;
+use self::session::Guest;
+use self::socket::Upgrade;
 use crate::domain::entropy::Clock;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::hub::rooms::Rooms;
@@ -40,14 +41,6 @@ use crate::service::call::Call;
 
 /// Largest message of a client, bytes; a longer one ends its stay.
 const MESSAGE_BYTES_MAX: usize = DESCRIPTION_BYTES_MAX + 64 * 1024;
-/// Read at once from one client, bytes. Messages are small and rare, and a socket keeps this buffer
-/// for its whole life: the library's 128 KiB would be most of what a learner costs.
-const READ_BUFFER_BYTES: usize = 2 * 1024;
-/// Collected before it is written to one client, bytes. The buffer keeps the size of the largest
-/// write for the socket's whole life.
-const WRITE_BUFFER_BYTES: usize = 4 * 1024;
-/// Most that waits to be written to one client, bytes; beyond, the socket is lost.
-const WRITE_BUFFER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What signalling needs.
 #[derive(Clone)]
@@ -76,9 +69,6 @@ pub fn router(state: LivekitState) -> Router {
         .layer(anybody)
         .with_state(state)
 }
-
-/// An upgrade, or why the request is none.
-type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
 async fn enter_dual(
     State(state): State<LivekitState>,
@@ -121,20 +111,17 @@ async fn enter(
     headers: &HeaderMap,
     upgrade: Upgrade,
 ) -> Response {
-    let Ok(upgrade) = upgrade else {
-        return (StatusCode::NOT_FOUND, "not a WebSocket request").into_response();
-    };
     let (admission, entry, renewal) = match admit(&state, layout, &query, headers).await {
         Ok(admitted) => admitted,
         Err(refusal) => return answer(&refusal),
     };
-    upgrade
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(WRITE_BUFFER_BYTES)
-        .max_message_size(MESSAGE_BYTES_MAX)
-        .max_frame_size(MESSAGE_BYTES_MAX)
-        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
-        .on_upgrade(move |socket| session::run(socket, state, admission, entry, renewal))
+    let guest = Box::new(Guest {
+        state,
+        admission,
+        entry,
+        renewal,
+    });
+    upgrade.answer(move |socket| session::run(socket, guest))
 }
 
 /// Tells a client whose socket failed why: its browser hides the answer to the socket's request.

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket};
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::SinkExt as _;
 use livekit_protocol as proto;
 use prost::Message as _;
 use proto::signal_response::Message as Answer;
@@ -17,6 +15,7 @@ use super::entry::{Entry, Purpose};
 use super::inbound::{self, Inbound, Simulation};
 use super::outbound::{self, outbound};
 use super::renewal::Renewal;
+use super::socket::{Error, Message, Socket};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::hub::rooms::Stay;
 use crate::media::signal::{Admission, LeaveReason, Notice, Request};
@@ -33,22 +32,43 @@ const BATCH_MAX: usize = 64;
 /// Participants in one message: of a large room, many small messages keep buffers small.
 const VIEWS_MAX: usize = 16;
 
-/// Carries an admitted client's messages until one side ends it.
-pub async fn run(
-    mut socket: WebSocket,
-    state: LivekitState,
-    admission: Admission,
-    entry: Entry,
-    renewal: Renewal,
-) {
+/// A client that was let in.
+pub struct Guest {
+    /// What serves it.
+    pub state: LivekitState,
+    /// Who it is.
+    pub admission: Admission,
+    /// What it came with.
+    pub entry: Entry,
+    /// What it is to be sent before its token expires.
+    pub renewal: Renewal,
+}
+
+/// Carries a guest's messages until one side ends it.
+///
+/// There are as many of these tasks as clients, and each keeps room for its largest future. So
+/// what it begins with is boxed, and so is everything that is awaited only now and then.
+pub async fn run(socket: Socket, guest: Box<Guest>) {
+    if let Some((session, first)) = Box::pin(begin(socket, guest)).await {
+        session.run(first).await;
+    }
+}
+
+/// Enters the room; `None` when the client was turned away. What it brought along waits.
+async fn begin(mut socket: Socket, guest: Box<Guest>) -> Option<(Box<Session>, Vec<Inbound>)> {
+    let Guest {
+        state,
+        admission,
+        entry,
+        renewal,
+    } = *guest;
     let identity = admission.identity.clone();
-    // What is awaited only now and then is boxed: a task keeps room for its largest future.
-    let stay = match Box::pin(enter(&state, admission, entry.purpose)).await {
+    let stay = match enter(&state, admission, entry.purpose).await {
         Ok(stay) => stay,
         Err(farewell) => {
             let _ = write(&mut socket, vec![encode(Answer::Leave(farewell), false)]).await;
             let _ = timeout(WRITE_TIMEOUT, socket.close()).await;
-            return;
+            return None;
         }
     };
     let now = state.clock.now();
@@ -63,7 +83,7 @@ pub async fn run(
         has_warned: false,
         state,
     };
-    session.run(entry.first).await;
+    Some((Box::new(session), entry.first))
 }
 
 async fn enter(
@@ -108,7 +128,7 @@ fn turned_away(refusal: &Refusal) -> proto::LeaveRequest {
 }
 
 struct Session {
-    socket: WebSocket,
+    socket: Socket,
     stay: Stay,
     identity: String,
     renewal: Renewal,
@@ -132,7 +152,7 @@ enum End {
 }
 
 impl Session {
-    async fn run(mut self, first: Vec<Inbound>) {
+    async fn run(mut self: Box<Self>, first: Vec<Inbound>) {
         let end = match self.converse(first).await {
             Err(end) => end,
             Ok(never) => match never {},
@@ -141,9 +161,9 @@ impl Session {
             End::Said => {}
             End::Leave(farewell) => {
                 let farewell = encode(Answer::Leave(*farewell), self.text);
-                let _ = write(&mut self.socket, vec![farewell]).await;
+                let _ = Box::pin(write(&mut self.socket, vec![farewell])).await;
                 // Whoever is sent away is gone, and does not linger until its media ends.
-                let _ = self.stay.request(Request::Leave).await;
+                let _ = Box::pin(self.stay.request(Request::Leave)).await;
             }
             End::SocketLost => return,
         }
@@ -161,7 +181,7 @@ impl Session {
         loop {
             tokio::select! {
                 notice = self.stay.notice() => Box::pin(self.tell(notice)).await?,
-                frame = self.socket.recv() => Box::pin(self.hear(frame)).await?,
+                frame = self.socket.receive() => Box::pin(self.hear(frame)).await?,
                 _ = time.tick() => Box::pin(self.check_time()).await?,
             }
         }
@@ -225,14 +245,13 @@ impl Session {
         self.state.call.ice_servers(&self.identity)
     }
 
-    async fn hear(&mut self, frame: Option<Result<Message, axum::Error>>) -> Result<(), End> {
+    async fn hear(&mut self, frame: Option<Result<Message, Error>>) -> Result<(), End> {
         let now = self.state.clock.now();
         self.heard_at = now;
         let message = match frame {
             Some(Ok(message)) => message,
-            Some(Err(error)) if too_long(&error) => {
-                return Err(misbehaved());
-            }
+            // A frame that was refused for its length leaves the way out open.
+            Some(Err(Error::Capacity(_))) => return Err(misbehaved()),
             Some(Err(_)) | None => return Err(End::SocketLost),
         };
         let heard = match &message {
@@ -247,7 +266,7 @@ impl Session {
                 inbound::from_text(text)
             }
             Message::Ping(_) | Message::Pong(_) => return self.count(0, now),
-            Message::Close(_) => return Err(End::SocketLost),
+            Message::Close(_) | Message::Frame(_) => return Err(End::SocketLost),
         };
         self.handle(heard).await
     }
@@ -330,14 +349,8 @@ fn encode(answer: Answer, text: bool) -> Message {
     Message::binary(response.encode_to_vec())
 }
 
-async fn write(socket: &mut WebSocket, frames: Vec<Message>) -> Result<(), End> {
-    let all = async {
-        for frame in frames {
-            socket.feed(frame).await?;
-        }
-        socket.flush().await
-    };
-    match timeout(WRITE_TIMEOUT, all).await {
+async fn write(socket: &mut Socket, frames: Vec<Message>) -> Result<(), End> {
+    match timeout(WRITE_TIMEOUT, socket.send(frames)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(End::SocketLost),
     }
@@ -345,11 +358,4 @@ async fn write(socket: &mut WebSocket, frames: Vec<Message>) -> Result<(), End> 
 
 fn misbehaved() -> End {
     End::Leave(Box::new(outbound::leave(LeaveReason::Misbehaved)))
-}
-
-/// Whether a frame was refused for its size, which leaves the way out open.
-fn too_long(error: &axum::Error) -> bool {
-    // axum keeps the cause private; its text is the only sign of it.
-    let text = error.to_string();
-    text.contains("too long") || text.contains("too big")
 }

@@ -107,6 +107,7 @@ impl Answering {
             self.remote = Some(remote);
         }
         let mut old = std::mem::take(&mut self.sections).into_iter();
+        self.sections.reserve_exact(read.len());
         for read in read {
             let new = match (read, old.next()) {
                 (Read::Known, Some(known)) => known,
