@@ -9,7 +9,7 @@ pub(crate) mod mishap;
 mod relay;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

@@ -101,3 +101,42 @@ impl Handover {
         self.inbox.try_recv().ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::SourceId;
+    use crate::media::shard::Matter;
+    use crate::media::shard::tests::allocation::allocations;
+
+    #[test]
+    fn a_parcel_goes_over_whole_and_without_allocating_until_the_box_is_full() {
+        let bells: Vec<Arc<Bell>> = (0..2).map(|_| Arc::new(Bell::new().unwrap())).collect();
+        let mut boxes = between(&bells);
+        let (there, mut here) = (boxes.pop().unwrap(), boxes.pop().unwrap());
+        let relayed = Relayed {
+            source: SourceId(7),
+            matter: Matter::Broke,
+        };
+        let payload = [9; PAYLOAD_BYTES_MAX];
+        let mut counts = [0; 2];
+        for count in &mut counts {
+            let before = allocations();
+            for _ in 0..PARCELS_MAX {
+                assert!(here.send(ShardId(1), &relayed, &payload));
+            }
+            here.ring();
+            assert!(!here.send(ShardId(1), &relayed, &payload));
+            for _ in 0..PARCELS_MAX {
+                let parcel = there.next().unwrap();
+                assert_eq!(
+                    (parcel.relayed.source, parcel.payload()),
+                    (SourceId(7), &payload[..])
+                );
+            }
+            assert!(there.next().is_none());
+            *count = allocations() - before;
+        }
+        assert_eq!(counts[1], 0, "after {} at the beginning", counts[0]);
+    }
+}

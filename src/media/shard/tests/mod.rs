@@ -1,6 +1,6 @@
 //! What clients get out of a shard, with real handshakes and real encryption.
 
-mod allocation;
+pub(crate) mod allocation;
 mod hostile;
 mod narrow;
 mod relay;
