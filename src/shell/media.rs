@@ -212,10 +212,8 @@ impl MediaThread {
     fn run(mut self) {
         let mut busy = false;
         while !self.stop.load(Ordering::Acquire) {
-            if !busy {
-                self.wait();
-            }
-            busy = self.turn(Instant::now());
+            let datagrams = busy || self.wait();
+            busy = self.turn(Instant::now(), datagrams);
         }
         let now = Instant::now();
         self.shard.run(now, |shard| shard.close(now));
@@ -223,8 +221,9 @@ impl MediaThread {
         self.hand_out();
     }
 
-    /// Does what there is to do; true when more is likely to wait already.
-    fn turn(&mut self, now: Instant) -> bool {
+    /// Does what there is to do, and looks for datagrams if there may be some; true when more is
+    /// likely to wait already.
+    fn turn(&mut self, now: Instant, datagrams: bool) -> bool {
         self.bell.silence();
         let mut orders = 0;
         while orders < COMMANDS_PER_TURN
@@ -234,7 +233,7 @@ impl MediaThread {
                 .run(now, |shard| shard.handle_command(now, command));
             orders += 1;
         }
-        let many = self.receive(now);
+        let many = datagrams && self.receive(now);
         let Self { shard, streams, .. } = self;
         let ready = shard.run(now, |shard| streams.receive(now, shard));
         // After a panic the rest is still to be read.
@@ -326,8 +325,9 @@ impl MediaThread {
         }
     }
 
-    /// Sleeps until a datagram, an order or a deadline.
-    fn wait(&self) {
+    /// Sleeps until a datagram, an order or a deadline; true for a datagram. Whom another thread
+    /// woke is spared a look at its socket.
+    fn wait(&self) -> bool {
         let deadlines = [self.shard.next_timeout(), self.streams.next_timeout()];
         let retry = (!self.backlog.is_empty()).then_some(BACKLOG_PAUSE);
         let deadline = deadlines.into_iter().flatten().min();
@@ -335,7 +335,7 @@ impl MediaThread {
         let timeout = until.into_iter().chain(retry).min();
         let bell = self.bell.descriptor();
         let socket = self.socket.as_ref().map_or(bell, BatchSocket::descriptor);
-        wait_readable([socket, bell, self.streams.descriptor()], timeout);
+        wait_readable([socket, bell, self.streams.descriptor()], timeout)
     }
 }
 
@@ -416,7 +416,8 @@ fn own_address(mut first: SocketAddr, number: usize) -> SocketAddr {
     first
 }
 
-fn wait_readable(descriptors: [RawFd; 3], timeout: Option<Duration>) {
+/// Sleeps until there is something at a descriptor; true when there may be at the first.
+fn wait_readable(descriptors: [RawFd; 3], timeout: Option<Duration>) -> bool {
     let mut waited = descriptors.map(|fd| libc::pollfd {
         fd,
         events: libc::POLLIN,
@@ -431,7 +432,8 @@ fn wait_readable(descriptors: [RawFd; 3], timeout: Option<Duration>) {
         .map_or(std::ptr::null(), std::ptr::from_ref);
     // SAFETY: the descriptors are open, the timeout is valid or null, and both outlive the call.
     // An interruption or error only ends the sleep early.
-    unsafe { libc::ppoll(waited.as_mut_ptr(), 3, timeout, std::ptr::null()) };
+    let found = unsafe { libc::ppoll(waited.as_mut_ptr(), 3, timeout, std::ptr::null()) };
+    found < 0 || waited[0].revents != 0
 }
 
 #[cfg(test)]
