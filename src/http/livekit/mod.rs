@@ -13,7 +13,7 @@ mod outbound;
 mod renewal;
 mod rooms;
 mod session;
-mod socket;
+pub mod socket;
 pub mod twirp;
 mod view;
 pub mod webhook;

@@ -4,10 +4,10 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use axum::extract::ws::WebSocketUpgrade;
 use axum::response::Response;
 use axum_server::Handle;
 use futures_util::{SinkExt as _, StreamExt as _};
+use mingtang::http::livekit::socket::{Socket as WebSocket, Upgrade};
 use mingtang::shell::connections::{Connections, raise_file_limit};
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -50,10 +50,10 @@ async fn start(max: usize, head_max: Duration) -> (SocketAddr, Connections) {
     (address, connections)
 }
 
-async fn echo(upgrade: WebSocketUpgrade) -> Response {
-    upgrade.on_upgrade(async |mut socket| {
-        while let Some(Ok(message)) = socket.recv().await {
-            if socket.send(message).await.is_err() {
+async fn echo(upgrade: Upgrade) -> Response {
+    upgrade.answer(|mut socket: WebSocket| async move {
+        while let Some(Ok(message)) = socket.receive().await {
+            if socket.send(vec![message]).await.is_err() {
                 return;
             }
         }
