@@ -79,9 +79,9 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "http",
         imports: "http domain service hub media",
-        crates: "async_stream axum axum_extra bytes flate2 futures_util livekit_protocol \
-                 metrics metrics_exporter_prometheus prost rust_embed tokio tower \
-                 tower_http tracing utoipa utoipa_axum utoipa_swagger_ui",
+        crates: "async_stream axum axum_extra bytes flate2 futures_util hyper hyper_util \
+                 livekit_protocol metrics metrics_exporter_prometheus prost rust_embed tokio \
+                 tokio_tungstenite tower tower_http tracing utoipa utoipa_axum utoipa_swagger_ui",
     },
 ];
 
