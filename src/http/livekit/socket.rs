@@ -11,8 +11,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt as _};
+use hyper::rt::Executor as _;
 use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
@@ -69,16 +70,13 @@ fn names(headers: &HeaderMap, name: HeaderName, element: &str) -> bool {
 
 impl Upgrade {
     /// The answer; once the client has it, its socket is handed to `serve`.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the connection goes on when the request for it is answered"
-    )]
     pub fn answer<F: Future<Output = ()> + Send + 'static>(
         self,
         serve: impl FnOnce(Socket) -> F + Send + 'static,
     ) -> Response {
         let connection = self.connection;
-        tokio::spawn(async move {
+        // Like the connection before it, by the executor of the HTTP library.
+        TokioExecutor::new().execute(async move {
             // A connection that broke before is nobody's.
             if let Ok(upgraded) = connection.await {
                 serve(Box::pin(Socket::new(upgraded)).await).await;
