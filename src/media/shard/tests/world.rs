@@ -52,6 +52,8 @@ pub(super) struct World {
     pub(super) events: Vec<Event>,
     /// What is handed over to other shards.
     pub(super) relayed: Vec<(ShardId, Relayed, Vec<u8>)>,
+    /// What is handed over finds no room.
+    pub(super) has_full_box: bool,
     batch: SendBatch,
 }
 
@@ -69,6 +71,7 @@ impl World {
             nodes: Vec::new(),
             events: Vec::new(),
             relayed: Vec::new(),
+            has_full_box: false,
             batch: SendBatch::default(),
         }
     }
@@ -86,24 +89,9 @@ impl World {
     }
 
     pub(super) fn join(&mut self) {
-        let n = self.nodes.len();
-        let local = credentials(n);
-        let client = Client::new(local.clone(), Habits::default(), self.now);
-        self.command(Command::OpenTransport(TransportConfig {
-            transport: TransportId(n as u64),
-            shard: ShardId(0),
-            local,
-            fingerprints: vec![client.fingerprint()],
-            open_channels: Vec::new(),
-        }));
-        self.nodes.push(Node {
-            address: Remote::Udp(SocketAddr::from(([10, 0, (n >> 8) as u8, n as u8], 5_000))),
-            client,
-            packets: Vec::new(),
-            feedback: Vec::new(),
-            repeated: Vec::new(),
-            sealed: HashMap::new(),
-        });
+        let (node, config) = Node::new(self.nodes.len(), self.now);
+        self.command(Command::OpenTransport(config));
+        self.nodes.push(node);
     }
 
     pub(super) fn command(&mut self, command: Command) {
@@ -134,10 +122,10 @@ impl World {
                         .handle_datagram(now, node.address, &mut datagram.to_vec());
                 }
             }
-            let relayed = &mut self.relayed;
+            let (relayed, has_room) = (&mut self.relayed, !self.has_full_box);
             self.shard.relay(now, |to, what, payload| {
-                relayed.push((to, *what, payload.to_vec()));
-                true
+                relayed.extend(has_room.then(|| (to, *what, payload.to_vec())));
+                has_room
             });
             let mut more = true;
             while more {
@@ -248,6 +236,28 @@ impl World {
 }
 
 impl Node {
+    /// A client under a number, and the transport that it is to have.
+    pub(super) fn new(n: usize, now: Instant) -> (Self, TransportConfig) {
+        let local = credentials(n);
+        let client = Client::new(local.clone(), Habits::default(), now);
+        let config = TransportConfig {
+            transport: TransportId(n as u64),
+            shard: ShardId(0),
+            local,
+            fingerprints: vec![client.fingerprint()],
+            open_channels: Vec::new(),
+        };
+        let node = Self {
+            address: Remote::Udp(SocketAddr::from(([10, 0, (n >> 8) as u8, n as u8], 5_000))),
+            client,
+            packets: Vec::new(),
+            feedback: Vec::new(),
+            repeated: Vec::new(),
+            sealed: HashMap::new(),
+        };
+        (node, config)
+    }
+
     /// Forgets what came, as a client does that keeps nothing.
     pub(super) fn forget(&mut self) {
         self.sealed.clear();

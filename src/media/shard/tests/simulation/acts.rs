@@ -42,8 +42,8 @@ impl Simulation {
     }
 
     pub(super) fn join(&mut self) {
-        self.world.join();
-        let now = self.world.now;
+        self.sites.join(&mut self.chance);
+        let now = self.sites.now();
         self.members.push(Member {
             is_gone: false,
             feeds_back: self.chance.below(4) > 0 || self.trouble.narrow,
@@ -72,7 +72,7 @@ impl Simulation {
         theirs.into_iter().for_each(|source| self.forget(source));
         self.members[node].is_gone = true;
         self.members[node].streams = Streams::default();
-        self.world.command(Command::CloseTransport {
+        self.sites.command(Command::CloseTransport {
             transport: TransportId(node as u64),
         });
     }
@@ -99,7 +99,7 @@ impl Simulation {
         let source = self.next_source;
         self.next_source += 1;
         let publication = Publication::new(source, node, codec, layers, &mut self.chance);
-        self.world.command(Command::AddSource(publication.config()));
+        self.sites.command(Command::AddSource(publication.config()));
         self.publications.insert(source, publication);
         self.subscribe();
     }
@@ -113,7 +113,7 @@ impl Simulation {
     fn unpublish(&mut self) {
         if let Some(source) = self.any_source() {
             self.forget(source);
-            self.world.command(Command::RemoveSource {
+            self.sites.command(Command::RemoveSource {
                 source: SourceId(source),
             });
         }
@@ -186,9 +186,9 @@ impl Simulation {
             priority: self.chance.below(3) as u8,
             paused: self.chance.below(8) == 0,
         };
-        let stream = Stream::new(&config, kind, self.trouble.up == 0);
+        let stream = Stream::new(&config, kind, self.trouble.up + self.trouble.full == 0);
         self.members[node].streams.add(stream, repair);
-        self.world.command(Command::AddLeg(config));
+        self.sites.command(Command::AddLeg(config));
     }
 
     /// A client and one of its legs.
@@ -202,7 +202,7 @@ impl Simulation {
     fn unsubscribe(&mut self) {
         if let Some((node, leg)) = self.any_leg() {
             self.end(node, leg);
-            self.world.command(Command::RemoveLeg { leg: LegId(leg) });
+            self.sites.command(Command::RemoveLeg { leg: LegId(leg) });
         }
     }
 
@@ -211,7 +211,7 @@ impl Simulation {
             let encoding = self.chance.below(3) as u8;
             let stream = self.members[node].streams.live.get_mut(&leg);
             stream.unwrap().encoding = encoding;
-            self.world.command(Command::SelectEncoding {
+            self.sites.command(Command::SelectEncoding {
                 leg: LegId(leg),
                 encoding,
             });
@@ -223,7 +223,7 @@ impl Simulation {
             let stream = self.members[node].streams.live.get_mut(&leg).unwrap();
             stream.is_paused = !stream.is_paused;
             let paused = stream.is_paused;
-            self.world.command(Command::PauseLeg {
+            self.sites.command(Command::PauseLeg {
                 leg: LegId(leg),
                 paused,
             });
@@ -233,13 +233,13 @@ impl Simulation {
     fn prioritize(&mut self) {
         let priority = self.chance.below(4) as u8;
         if let Some((_, leg)) = self.any_leg() {
-            self.world.command(Command::PrioritizeLeg {
+            self.sites.command(Command::PrioritizeLeg {
                 leg: LegId(leg),
                 priority,
             });
         }
         if let Some(source) = self.any_source() {
-            self.world.command(Command::PrioritizeSource {
+            self.sites.command(Command::PrioritizeSource {
                 source: SourceId(source),
                 priority: 3 - priority,
             });
@@ -268,15 +268,14 @@ impl Simulation {
     fn move_away(&mut self) {
         let living = self.living();
         let node = living[self.chance.below(living.len())];
-        if self.world.nodes[node].client.media.is_none() {
+        if self.sites.node(node).client.media.is_none() {
             return;
         }
         let port = 6_000 + self.chance.below(20_000) as u16;
         let from = Remote::Udp(SocketAddr::from(([10, 1, 0, node as u8], port)));
-        let mut check = self.world.nodes[node].client.check(true);
-        self.world.nodes[node].address = from;
-        let now = self.world.now;
-        self.world.shard.handle_datagram(now, from, &mut check);
+        let mut check = self.sites.node(node).client.check(true);
+        self.sites.node(node).address = from;
+        self.sites.datagram(node, &mut check);
     }
 
     fn limit_frame_rate(&mut self) {
@@ -284,7 +283,7 @@ impl Simulation {
             let frames_per_second = [None, None, Some(10), Some(3)][self.chance.below(4)];
             let stream = self.members[node].streams.live.get_mut(&leg);
             stream.unwrap().frames_per_second = frames_per_second;
-            self.world.command(Command::LimitFrameRate {
+            self.sites.command(Command::LimitFrameRate {
                 leg: LegId(leg),
                 frames_per_second,
             });
@@ -295,10 +294,10 @@ impl Simulation {
     fn go_on_by_tcp(&mut self) {
         let living = self.living();
         let node = living[self.chance.below(living.len())];
-        if self.world.nodes[node].client.media.is_none() {
+        if self.sites.node(node).client.media.is_none() {
             return;
         }
-        let before = self.world.nodes[node].address;
+        let before = self.sites.node(node).address;
         let client = SocketAddr::from(([10, 2, 0, node as u8], 7_000));
         let number = 1 + self.step;
         let by_udp = matches!(before, Remote::Tcp(_)) && self.chance.below(2) == 0;
@@ -306,20 +305,19 @@ impl Simulation {
             true => Remote::Udp(client),
             false => Remote::Tcp(Connection { number, client }),
         };
-        let now = self.world.now;
         let ends_first = self.chance.below(2) == 0;
         if let Remote::Tcp(connection) = before
             && ends_first
         {
-            self.world.shard.handle_disconnect(now, connection);
+            self.sites.disconnect(node, connection);
         }
-        let mut check = self.world.nodes[node].client.check(true);
-        self.world.nodes[node].address = from;
-        self.world.shard.handle_datagram(now, from, &mut check);
+        let mut check = self.sites.node(node).client.check(true);
+        self.sites.node(node).address = from;
+        self.sites.datagram(node, &mut check);
         if let Remote::Tcp(connection) = before
             && !ends_first
         {
-            self.world.shard.handle_disconnect(now, connection);
+            self.sites.disconnect(node, connection);
         }
     }
 

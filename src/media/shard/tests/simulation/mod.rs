@@ -1,9 +1,10 @@
-//! Random rooms over one shard in virtual time, held against a reference receiver and a small model
-//! of who is to get what. `PROPTEST_CASES` sets how many seeds the long form takes.
+//! Random rooms over one shard or two in virtual time, held against a reference receiver and a
+//! small model of who is to get what. `PROPTEST_CASES` sets how many seeds the long form takes.
 
 mod acts;
 mod publisher;
 mod receiver;
+mod sites;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use crate::media::rtp::read_u16;
 use crate::media::twcc::ArrivalLog;
 use publisher::Publication;
 use receiver::Streams;
+use sites::Sites;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -27,7 +29,7 @@ const WAY_BYTES: usize = 16 + 8 + 20;
 const QUEUE_BYTES_MAX: f64 = 60_000.0;
 
 /// What goes wrong in a simulation.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Trouble {
     /// Packets in a hundred that get lost on the way up, or come late.
     up: usize,
@@ -35,6 +37,8 @@ struct Trouble {
     down: usize,
     /// Ways to clients become narrow.
     narrow: bool,
+    /// In one of so many steps, what shards hand each other finds no room; 0 for never.
+    full: usize,
 }
 
 /// What the simulation knows of one client beside the world's node.
@@ -58,7 +62,7 @@ struct Carried {
 }
 
 struct Simulation {
-    world: World,
+    sites: Sites,
     chance: Chance,
     trouble: Trouble,
     members: Vec<Member>,
@@ -70,9 +74,9 @@ struct Simulation {
 }
 
 impl Simulation {
-    fn new(seed: u64, trouble: Trouble) -> Self {
+    fn new(seed: u64, shards: usize, trouble: Trouble) -> Self {
         let mut simulation = Self {
-            world: World::new(),
+            sites: Sites::new(shards),
             chance: Chance::new(seed),
             trouble,
             members: Vec::new(),
@@ -87,14 +91,16 @@ impl Simulation {
     }
 
     fn run(&mut self, time: Duration, acts: bool) {
-        let end = self.world.now + time;
-        while self.world.now < end {
+        let end = self.sites.now() + time;
+        while self.sites.now() < end {
             self.publish();
             self.carry_up();
+            self.sites.fill_boxes(self.trouble.full, &mut self.chance);
+            self.sites.hand_over();
             if acts && self.chance.below(16) == 0 {
                 self.act();
             }
-            self.world.advance(STEP_MS);
+            self.sites.advance(STEP_MS, &mut self.chance);
             self.judge();
             self.carry_down();
             self.listen();
@@ -112,7 +118,7 @@ impl Simulation {
             let audio = publication.codec.kind() == MediaKind::Audio;
             let (pause, ticks) = if audio { (20, 960) } else { (40, 3_600) };
             let due = (STEP_MS * self.step + 5 * publication.source).is_multiple_of(pause);
-            if due && self.world.nodes[publication.node].client.media.is_some() {
+            if due && self.sites.node(publication.node).client.media.is_some() {
                 let film = publication.film(ticks, &mut self.chance);
                 packets.extend(film.into_iter().map(|plain| (publication.node, plain)));
             }
@@ -123,7 +129,7 @@ impl Simulation {
     }
 
     fn send_up(&mut self, node: usize, plain: &[u8]) {
-        let media = self.world.nodes[node].client.media.as_mut().unwrap();
+        let media = self.sites.node(node).client.media.as_mut().unwrap();
         let sealed = media.outgoing.encrypt_rtp(plain).unwrap().to_vec();
         if self.chance.below(100) < self.trouble.up {
             return;
@@ -136,24 +142,24 @@ impl Simulation {
                 0
             };
         self.on_the_way_up
-            .push((self.world.now + delay, node, sealed));
+            .push((self.sites.now() + delay, node, sealed));
     }
 
     fn carry_up(&mut self) {
-        let now = self.world.now;
+        let now = self.sites.now();
         self.on_the_way_up.sort_by_key(|(at, _, _)| *at);
         let due = self.on_the_way_up.partition_point(|(at, _, _)| *at <= now);
         for (_, node, mut sealed) in self.on_the_way_up.drain(..due) {
-            let from = self.world.nodes[node].address;
-            self.world.shard.handle_datagram(now, from, &mut sealed);
+            self.sites.datagram(node, &mut sealed);
         }
     }
 
     /// Holds what the shard sent against the rules, and sends it on its way.
     fn judge(&mut self) {
-        let now = self.world.now;
+        let now = self.sites.now();
         let (chance, trouble) = (&mut self.chance, self.trouble);
-        for (member, node) in self.members.iter_mut().zip(&mut self.world.nodes) {
+        for (at, member) in self.members.iter_mut().enumerate() {
+            let node = self.sites.node(at);
             if let Some(capacity) = member.capacity_bps {
                 let drained = capacity / 8.0 * STEP_MS as f64 / 1e3;
                 member.queue_bytes = (member.queue_bytes - drained).max(0.0);
@@ -203,7 +209,7 @@ impl Simulation {
     }
 
     fn carry_down(&mut self) {
-        let now = self.world.now;
+        let now = self.sites.now();
         for member in &mut self.members {
             member.on_the_way.sort_by_key(|(at, _)| *at);
             let due = member.on_the_way.partition_point(|(at, _)| *at <= now);
@@ -223,8 +229,8 @@ impl Simulation {
     /// Publishers hear of packets and key frames that are wanted.
     fn listen(&mut self) {
         let mut repeats = Vec::new();
-        for (node, client) in self.world.nodes.iter_mut().enumerate() {
-            let feedback = std::mem::take(&mut client.feedback);
+        for node in 0..self.members.len() {
+            let feedback = std::mem::take(&mut self.sites.node(node).feedback);
             for item in feedback.iter().flat_map(|compound| rtcp::items(compound)) {
                 let mine = self.publications.values_mut().filter(|p| p.node == node);
                 match item {
@@ -252,7 +258,7 @@ impl Simulation {
     fn feed_back(&mut self) {
         for node in 0..self.members.len() {
             let member = &mut self.members[node];
-            if member.is_gone || self.world.nodes[node].client.media.is_none() {
+            if member.is_gone || self.sites.node(node).client.media.is_none() {
                 continue;
             }
             let mut compounds = Vec::new();
@@ -269,7 +275,7 @@ impl Simulation {
             }
             compounds.extend((!out.is_empty()).then_some(out));
             for compound in compounds {
-                self.world.rtcp(node, &compound);
+                self.sites.rtcp(node, &compound);
             }
         }
     }
@@ -277,7 +283,7 @@ impl Simulation {
     /// Nothing goes wrong any more: everybody gets what the model says, and can decode it.
     fn settle(&mut self, seed: u64) {
         let narrowed = self.trouble.narrow;
-        (self.trouble.up, self.trouble.down) = (0, 0);
+        self.trouble = Trouble::default();
         for member in &mut self.members {
             member.capacity_bps = None;
         }
@@ -330,17 +336,14 @@ impl Simulation {
     }
 }
 
-fn simulate(seed: u64, trouble: Trouble) {
-    let mut simulation = Simulation::new(seed, trouble);
+fn simulate(seed: u64, shards: usize, trouble: Trouble) {
+    let mut simulation = Simulation::new(seed, shards, trouble);
     simulation.run(500 * MS, false);
     simulation.run(8_000 * MS, true);
     simulation.settle(seed);
     let closed = |event: &&Event| matches!(event, Event::TransportClosed { .. });
-    assert_eq!(
-        simulation.world.events.iter().filter(closed).count(),
-        0,
-        "seed {seed}"
-    );
+    let closed = simulation.sites.events().filter(closed);
+    assert_eq!(closed.count(), 0, "seed {seed}");
 }
 
 /// The seeds of a property: one for ten cases of a smaller one.
@@ -349,58 +352,65 @@ fn seeds(first: u64) -> std::ops::Range<u64> {
     first..first + u64::from(cases).div_ceil(10)
 }
 
+const LOSSY: Trouble = Trouble {
+    up: 5,
+    down: 5,
+    narrow: false,
+    full: 0,
+};
+
+const NARROW: Trouble = Trouble {
+    up: 0,
+    down: 0,
+    narrow: true,
+    full: 0,
+};
+
+const NARROW_AND_LOSSY: Trouble = Trouble {
+    narrow: true,
+    ..LOSSY
+};
+
 #[test]
 fn without_trouble_every_stream_is_without_a_hole_and_settles_to_its_layer() {
-    for seed in seeds(1_000) {
-        simulate(
-            seed,
-            Trouble {
-                up: 0,
-                down: 0,
-                narrow: false,
-            },
-        );
-    }
+    seeds(1_000).for_each(|seed| simulate(seed, 1, Trouble::default()));
 }
 
 #[test]
 fn under_loss_and_reordering_every_stream_stays_decodable() {
-    for seed in seeds(2_000) {
-        simulate(
-            seed,
-            Trouble {
-                up: 5,
-                down: 5,
-                narrow: false,
-            },
-        );
-    }
+    seeds(2_000).for_each(|seed| simulate(seed, 1, LOSSY));
 }
 
 #[test]
 fn behind_narrow_ways_no_number_comes_twice_and_no_hole_is_made() {
-    for seed in seeds(3_000) {
-        simulate(
-            seed,
-            Trouble {
-                up: 0,
-                down: 0,
-                narrow: true,
-            },
-        );
-    }
+    seeds(3_000).for_each(|seed| simulate(seed, 1, NARROW));
 }
 
 #[test]
 fn behind_narrow_lossy_ways_every_stream_recovers() {
-    for seed in seeds(4_000) {
-        simulate(
-            seed,
-            Trouble {
-                up: 5,
-                down: 5,
-                narrow: true,
-            },
-        );
-    }
+    seeds(4_000).for_each(|seed| simulate(seed, 1, NARROW_AND_LOSSY));
+}
+
+#[test]
+fn over_two_shards_every_stream_is_without_a_hole_and_settles_to_its_layer() {
+    seeds(5_000).for_each(|seed| simulate(seed, 2, Trouble::default()));
+}
+
+#[test]
+fn over_two_shards_under_loss_and_reordering_every_stream_stays_decodable() {
+    seeds(6_000).for_each(|seed| simulate(seed, 2, LOSSY));
+}
+
+#[test]
+fn over_two_shards_behind_narrow_ways_no_number_comes_twice_and_no_hole_is_made() {
+    seeds(7_000).for_each(|seed| simulate(seed, 2, NARROW));
+}
+
+#[test]
+fn over_two_shards_that_lose_what_they_hand_over_every_stream_recovers() {
+    let trouble = Trouble {
+        full: 40,
+        ..NARROW_AND_LOSSY
+    };
+    seeds(8_000).for_each(|seed| simulate(seed, 2, trouble));
 }
