@@ -240,12 +240,7 @@ impl Source {
         (known.thinnings, known.top) = (None, 0);
         known.gaps.restart();
         known.reception = Reception::default();
-        if self.kind == MediaKind::Video && !self.legs.is_empty() {
-            known.key_frames.want();
-        }
-        for leg in &mut self.legs {
-            leg.restart(encoding);
-        }
+        known.follow_anew(self.kind, &mut self.legs, encoding);
     }
 
     /// Takes a decrypted packet of an encoding, or with `repair` a retransmission of one.
@@ -279,9 +274,7 @@ impl Source {
             known.epoch = relayed.epoch;
             (known.thinnings, known.top) = (None, 0);
             known.reception = Reception::default();
-            for leg in &mut self.legs {
-                leg.restart(relayed.encoding);
-            }
+            known.follow_anew(self.kind, &mut self.legs, relayed.encoding);
         }
         let rate = known.clock_rate_hz;
         known
@@ -461,6 +454,14 @@ impl Encoding {
             self.key_frames.arrived();
         }
         true
+    }
+
+    /// Another stream has begun: its legs go on from a key frame, which may not be the first.
+    fn follow_anew(&mut self, kind: MediaKind, legs: &mut [Leg], encoding: u8) {
+        if kind == MediaKind::Video && !legs.is_empty() {
+            self.key_frames.want();
+        }
+        legs.iter_mut().for_each(|leg| leg.restart(encoding));
     }
 
     /// Which of the streams that followed each other this is.

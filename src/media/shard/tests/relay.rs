@@ -168,6 +168,17 @@ fn a_publisher_that_starts_anew_is_followed_from_its_key_frame_elsewhere_too() {
 }
 
 #[test]
+fn a_publisher_that_starts_anew_without_a_key_frame_is_asked_for_one_by_legs_elsewhere() {
+    let mut pair = Pair::of(MediaKind::Video, 1);
+    (0..5).for_each(|n| pair.publish(&picture(n)));
+    pair.advance(1_000);
+    pair.home.key_frame_requests(0);
+    pair.publish(&packet(VP8, 8, 900, &[(MID, b"1")], &vp8(false, 50, 50)));
+    pair.advance(600);
+    assert_eq!(pair.home.key_frame_requests(0), 1);
+}
+
+#[test]
 fn sound_and_picture_keep_their_common_time_on_every_shard() {
     let mut pair = Pair::of(MediaKind::Audio, 1);
     let sound = |n: u16| packet(OPUS, 7, n, &[(MID, b"0")], &[1, 1]);
