@@ -123,7 +123,7 @@ fn read(rows: Vec<(usize, Vec<String>)>) -> Result<Contents, Refusal> {
         refused(
             "questions.columns",
             "第一行应为列名：题干、题型（可省略）、选项A、选项B……、答案。",
-            "The first row names the columns: text, kind (optional), option A, option B ..., answer.",
+            "The first row names the columns: text, kind (optional), option A, B ..., answer.",
         )
     })?;
     let mut contents = Contents::default();
