@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::quiz::QuestionDraw;
 use super::span::Span;
+use crate::domain::face::finding::Finding;
 use crate::domain::id::{AccountId, CheckId};
 
 /// What is asked.
@@ -15,6 +16,32 @@ pub enum CheckKind {
     Presence,
     /// A question of the bank.
     Question,
+    /// A look at the learner's own camera; silent until it does not pass.
+    Face,
+    /// A look that also asks for a small act: exactly one [`Gesture`] per try.
+    Action,
+}
+
+impl CheckKind {
+    /// True when a pass shows who is there.
+    pub fn shows_identity(self) -> bool {
+        match self {
+            CheckKind::Face | CheckKind::Action => true,
+            CheckKind::Presence | CheckKind::Question => false,
+        }
+    }
+}
+
+/// The act that one try of an action check asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gesture {
+    /// The head to the learner's left.
+    TurnLeft,
+    /// The head to the learner's right.
+    TurnRight,
+    /// The mouth open.
+    OpenMouth,
 }
 
 /// Why it is asked now. Only [`Cause::Scheduled`] and [`Cause::Closing`] come from the raw draws.
@@ -37,6 +64,14 @@ pub enum Cause {
     },
     /// The check before was interrupted, or an absence was long.
     Return,
+    /// The learner came in, where only a face makes a first anchor.
+    SignIn,
+    /// A question was passed where only a face shows who passed it.
+    Identity,
+    /// The camera shows something again.
+    Uncovered,
+    /// Another device took the place.
+    Takeover,
     /// The lesson is over and its last stretch is open.
     SignOut,
     /// A member of staff asked, by name.
@@ -57,6 +92,22 @@ pub enum Outcome {
     PassedWrong,
     /// Answered wrong under a policy that asks for a right answer.
     FailedWrong,
+    /// Passed for now; a person looks at the pictures.
+    PassedLowAssurance,
+    /// Somebody else.
+    FailedMismatch,
+    /// Nobody in the picture, or no picture.
+    FailedNoFace,
+    /// More than one face.
+    FailedManyFaces,
+    /// The act asked for was not seen.
+    FailedLiveness,
+    /// The camera was covered or in the dark.
+    FailedCovered,
+    /// The learner said no to it.
+    Refused,
+    /// The learner went on the route without a camera while it was open.
+    Exempt,
     /// Nobody answered in time.
     Missed,
     /// The server saw the transport go while the prompt was open.
@@ -69,18 +120,55 @@ impl Outcome {
     /// True when it shows that somebody was there.
     pub fn is_pass(self) -> bool {
         match self {
-            Outcome::Passed | Outcome::PassedWrong => true,
-            Outcome::FailedWrong | Outcome::Missed | Outcome::Interrupted | Outcome::Void => false,
+            Outcome::Passed | Outcome::PassedWrong | Outcome::PassedLowAssurance => true,
+            Outcome::FailedWrong
+            | Outcome::FailedMismatch
+            | Outcome::FailedNoFace
+            | Outcome::FailedManyFaces
+            | Outcome::FailedLiveness
+            | Outcome::FailedCovered
+            | Outcome::Missed
+            | Outcome::Refused
+            | Outcome::Interrupted
+            | Outcome::Exempt
+            | Outcome::Void => false,
         }
     }
 
     /// True when it withholds the stretch back to the last pass.
     pub fn is_failure(self) -> bool {
         match self {
-            Outcome::FailedWrong | Outcome::Missed => true,
-            Outcome::Passed | Outcome::PassedWrong | Outcome::Interrupted | Outcome::Void => false,
+            Outcome::FailedWrong
+            | Outcome::FailedMismatch
+            | Outcome::FailedNoFace
+            | Outcome::FailedManyFaces
+            | Outcome::FailedLiveness
+            | Outcome::FailedCovered
+            | Outcome::Missed
+            | Outcome::Refused => true,
+            Outcome::Passed
+            | Outcome::PassedWrong
+            | Outcome::PassedLowAssurance
+            | Outcome::Interrupted
+            | Outcome::Exempt
+            | Outcome::Void => false,
         }
     }
+
+    /// True when it says anything about the learner at all.
+    pub fn is_verdict(self) -> bool {
+        self.is_pass() || self.is_failure()
+    }
+}
+
+/// A person's decision about an outcome; it stands beside the outcome, never over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ruling {
+    /// The outcome was right.
+    Upheld,
+    /// A failure counts as a pass, a pass as a failure.
+    Overturned,
 }
 
 /// One check from asking to its end.
@@ -111,6 +199,15 @@ pub struct Check {
     /// The question as this learner sees it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<QuestionDraw>,
+    /// The learner does not know of it: no prompt was shown yet, or none was needed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub silent: bool,
+    /// The last finding of the present stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Finding>,
+    /// What a person decided about its outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ruling: Option<Ruling>,
     /// Tries used.
     #[serde(default)]
     pub used: u32,

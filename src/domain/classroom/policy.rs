@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::check::CheckKind;
 use crate::domain::refusal::{Refusal, RefusalKind};
 
 /// Checked figures. A lesson keeps the policy it was opened with, whatever is issued later.
@@ -77,6 +78,62 @@ pub struct PolicyFigures {
     /// other.
     #[serde(default = "together_max")]
     pub together_max: u32,
+    /// Learners are known by their faces: every stretch begins and ends with one.
+    #[serde(default)]
+    pub face_checks: bool,
+    /// Of the checks that ask for an act or an answer, so many ask for an act, percent; 0 where
+    /// acts cannot be judged.
+    #[serde(default = "action_percent")]
+    pub action_percent: u32,
+    /// How long silent looks are repeated until one can be judged.
+    #[serde(default = "silent_s")]
+    pub silent_s: u32,
+    /// Judged tries inside a prompt that looks at a face.
+    #[serde(default = "face_attempts")]
+    pub face_attempts: u32,
+    /// What is asked instead of a face on the route without a camera: presence or question.
+    #[serde(default = "alternative")]
+    pub alternative: CheckKind,
+    /// How long a prompt stays open for whoever needs longer.
+    #[serde(default = "prompt_longer_s")]
+    pub prompt_longer_s: u32,
+    /// How long a prompt stays open for whoever needs longest.
+    #[serde(default = "prompt_longest_s")]
+    pub prompt_longest_s: u32,
+    /// After another device took the place time counts only from its first passed check.
+    #[serde(default)]
+    pub takeover_check: bool,
+    /// Nothing is earned before this hour of the day, Beijing time.
+    #[serde(default)]
+    pub hours_from: Option<u32>,
+    /// Nothing is earned from this hour of the day on, Beijing time.
+    #[serde(default)]
+    pub hours_to: Option<u32>,
+}
+
+/// As [`room_after_end_max_s`], and so are those below.
+fn action_percent() -> u32 {
+    50
+}
+
+fn silent_s() -> u32 {
+    20
+}
+
+fn face_attempts() -> u32 {
+    3
+}
+
+fn alternative() -> CheckKind {
+    CheckKind::Presence
+}
+
+fn prompt_longer_s() -> u32 {
+    120
+}
+
+fn prompt_longest_s() -> u32 {
+    180
 }
 
 /// What lessons are held by whose stored policy does not name the figure; also the standard one.
@@ -146,6 +203,16 @@ impl ClassroomPolicy {
                 overrun_max_s: 3_600,
                 room_after_end_max_s: room_after_end_max_s(),
                 together_max: together_max(),
+                face_checks: false,
+                action_percent: action_percent(),
+                silent_s: silent_s(),
+                face_attempts: face_attempts(),
+                alternative: alternative(),
+                prompt_longer_s: prompt_longer_s(),
+                prompt_longest_s: prompt_longest_s(),
+                takeover_check: true,
+                hours_from: None,
+                hours_to: None,
             },
         }
     }
@@ -200,6 +267,9 @@ fn relations(f: &PolicyFigures) -> Vec<(bool, &'static str)> {
         f.gap_scale_s,
         f.spread_s,
         f.prompt_s,
+        f.prompt_longer_s,
+        f.prompt_longest_s,
+        f.silent_s,
         f.quiet_prompt_s,
         f.quiet_reconnect_s,
         f.alive_window_s,
@@ -232,8 +302,20 @@ fn relations(f: &PolicyFigures) -> Vec<(bool, &'static str)> {
         ),
         (f.prompt_s >= 5, "prompt_s >= 5"),
         (
-            (1..=10).contains(&f.presence_attempts) && (1..=10).contains(&f.question_attempts),
+            [f.presence_attempts, f.question_attempts, f.face_attempts]
+                .iter()
+                .all(|attempts| (1..=10).contains(attempts)),
             "attempts in 1..=10",
+        ),
+        (f.action_percent <= 100, "action_percent <= 100"),
+        (f.silent_s >= 5, "silent_s >= 5"),
+        (
+            !f.alternative.shows_identity(),
+            "alternative is presence or question",
+        ),
+        (
+            f.hours_from.unwrap_or(0) < f.hours_to.unwrap_or(24) && f.hours_to.unwrap_or(24) <= 24,
+            "hours_from < hours_to <= 24",
         ),
         (f.allowance_max_ms <= 10_000, "allowance_max_ms <= 10000"),
         (

@@ -7,8 +7,9 @@ use super::LESSON_STREAM_KIND;
 use super::view::{AttendanceSummary, BoardRow, LessonView, PromptClosed, PromptView};
 use crate::domain::announcement::{Announcement, Audience, Topic};
 use crate::domain::classroom::attendance::{
-    Attendance, AttendanceFact, Command, Context as Circumstances, Link, RecordedFact,
+    Attendance, AttendanceFact, Command, Context as Circumstances, Link, RecordedFact, Terms,
 };
+use crate::domain::classroom::check::Check;
 use crate::domain::classroom::credit::Statement;
 use crate::domain::classroom::lesson::{Lesson, LessonCommand, LessonFact, RecordedLessonFact};
 use crate::domain::classroom::quiz::Question;
@@ -113,6 +114,12 @@ fn steps(command: &Command<'_>) -> usize {
         | Command::Alive(_)
         | Command::Answer { .. }
         | Command::AskNow { .. }
+        | Command::Found { .. }
+        | Command::EyesBusy { .. }
+        | Command::Camera(_)
+        | Command::Refuse { .. }
+        | Command::Exempt { .. }
+        | Command::Rule { .. }
         | Command::DatabaseReturned { .. }
         | Command::Recover => 1,
     }
@@ -140,7 +147,7 @@ pub(super) async fn open(
     let now = context.now();
     let seed = crate::domain::classroom::schedule::Seed::new(&*context.entropy);
     let id = AttendanceId::new(now, &*context.entropy);
-    let first = Attendance::open(id, account, lesson, &seed, now);
+    let first = Attendance::open(id, account, lesson, Terms::default(), &seed, now);
     let attendance = Attendance::from_first(&first, seed)
         .map_err(|source| Failure::new("open an attendance", source))?;
     store::attendance::insert(db, &attendance).await?;
@@ -168,6 +175,12 @@ async fn around(
         | Command::Alive(_)
         | Command::Answer { .. }
         | Command::AskNow { .. }
+        | Command::Found { .. }
+        | Command::EyesBusy { .. }
+        | Command::Camera(_)
+        | Command::Refuse { .. }
+        | Command::Exempt { .. }
+        | Command::Rule { .. }
         | Command::DatabaseReturned { .. }
         | Command::Recover => Vec::new(),
     };
@@ -266,12 +279,18 @@ async fn told_to_learner(
     let (mut prompted, mut changed) = (false, false);
     for fact in facts {
         match fact {
-            AttendanceFact::CheckAsked(_) => prompted = true,
+            AttendanceFact::CheckAsked(_)
+            | AttendanceFact::CheckPrompted { .. }
+            | AttendanceFact::CheckFound { .. } => prompted = true,
             AttendanceFact::CheckAnswered {
                 right: Some(false), ..
             } => prompted = true,
             AttendanceFact::CheckEnded { check, outcome, .. } => {
                 changed = true;
+                let silent = |known: &Check| known.id == *check && known.silent;
+                if attendance.checks().iter().any(silent) {
+                    continue;
+                }
                 let closed = PromptClosed {
                     check_id: *check,
                     attendance_id: attendance.id(),
@@ -289,12 +308,16 @@ async fn told_to_learner(
             | AttendanceFact::LongAbsence { .. }
             | AttendanceFact::ReviewAsked { .. }
             | AttendanceFact::Paused { .. }
+            | AttendanceFact::Exempted { .. }
+            | AttendanceFact::CheckRuled { .. }
+            | AttendanceFact::Recomputed { .. }
             | AttendanceFact::AttendanceClosed { .. } => changed = true,
             AttendanceFact::AttendanceOpened { .. }
             | AttendanceFact::Entered { .. }
             | AttendanceFact::LinkUp { .. }
             | AttendanceFact::LinkDown { .. }
             | AttendanceFact::Alive(_)
+            | AttendanceFact::CameraSeen { .. }
             | AttendanceFact::CheckAnswered { .. }
             | AttendanceFact::AnsweredLate { .. }
             | AttendanceFact::CheckOwed { .. }

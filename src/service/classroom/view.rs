@@ -9,7 +9,7 @@ use super::super::Error;
 use crate::domain::actor::Actor;
 use crate::domain::classroom::attendance::{Attendance, Link, Phase};
 use crate::domain::classroom::check::{Cause, Check, CheckKind, Outcome};
-use crate::domain::classroom::credit::{RULE_VERSION, Reason, Statement, Stretch, Verdict};
+use crate::domain::classroom::credit::{Reason, Statement, Stretch, Verdict};
 use crate::domain::classroom::lesson::{Lesson, LessonState};
 use crate::domain::classroom::quiz::{Question, QuestionKind, QuestionOption};
 use crate::domain::id::{AccountId, AttendanceId, CheckId, LessonId, QuestionId, UnitId};
@@ -440,6 +440,10 @@ impl CheckView {
                 | Cause::Closing
                 | Cause::Ladder { .. }
                 | Cause::Return
+                | Cause::SignIn
+                | Cause::Identity
+                | Cause::Uncovered
+                | Cause::Takeover
                 | Cause::SignOut => "schedule",
                 Cause::Staff { .. } => "staff",
             },
@@ -466,7 +470,7 @@ impl AttendanceSummary {
             withheld_seconds: statement.withheld_s,
             commitment: attendance.commitment(),
             seed: attendance.revealed_seed(),
-            rule_version: RULE_VERSION,
+            rule_version: attendance.rule_version(),
         }
     }
 }

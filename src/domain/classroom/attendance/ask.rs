@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::face::asked_kind;
 use super::{Attendance, Link, Phase, millis, seconds};
 use crate::domain::classroom::check::{Cause, Check, CheckKind, Outcome};
 use crate::domain::classroom::lesson::Lesson;
@@ -23,7 +24,7 @@ impl Attendance {
     /// When [`super::Command::Due`] has something to do, at the earliest. It is never later than
     /// that, but may be earlier: then nothing happens and the next deadline is asked for again.
     pub fn next_deadline(&self, lesson: &Lesson, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let prompt = self.open_check().map(Check::closes_at);
+        let prompt = self.running_check().map(Check::closes_at);
         let absence = self.absence_deadline();
         let over = (lesson.ended_at().is_some() && self.phase == Phase::Open).then_some(now);
         let ask = self.next_ask(lesson, now).map(|ask| ask.at);
@@ -46,19 +47,16 @@ impl Attendance {
     }
 
     pub(super) fn next_ask(&self, lesson: &Lesson, now: DateTime<Utc>) -> Option<NextAsk> {
-        if !self.can_be_asked(lesson) || !self.is_signed_in() {
+        let known = self.is_signed_in() || self.owed.is_some();
+        if !known || self.is_dark() || !self.can_be_asked(lesson) {
             return None;
         }
         let quiet_until = self.quiet_until(lesson);
         if let Some(owed) = self.owed {
-            let at = owed
-                .not_before
-                .max(quiet_until.reconnect)
-                .max(quiet_until.resumed);
             return Some(NextAsk {
-                at,
+                at: owed.not_before.max(quiet_until.all()),
                 cause: owed.cause,
-                kind: CheckKind::Presence,
+                kind: self.owed_kind(owed.cause),
             });
         }
         let quiet_until = quiet_until.all();
@@ -76,7 +74,7 @@ impl Attendance {
         self.phase == Phase::Open
             && lesson.is_live()
             && matches!(self.link, Link::Up { .. })
-            && self.open_check().is_none()
+            && self.running_check().is_none()
             && self.checks.len() < CHECKS_MAX
     }
 
@@ -99,7 +97,7 @@ impl Attendance {
         Some(NextAsk {
             at,
             cause,
-            kind: raw.kind,
+            kind: asked_kind(raw.kind, self.terms.route, self.policy.figures()),
         })
     }
 
@@ -108,29 +106,20 @@ impl Attendance {
         let share = u64::from(self.policy.figures().last_share_percent);
         let share_from = self.planned_end - millis(lesson.millis() * share / 100);
         let asked = self.checks.iter().any(|check| {
-            check.asked_at >= share_from
-                && match check.outcome() {
-                    Some(Outcome::Interrupted | Outcome::Void) => false,
-                    Some(
-                        Outcome::Passed
-                        | Outcome::PassedWrong
-                        | Outcome::FailedWrong
-                        | Outcome::Missed,
-                    )
-                    | None => true,
-                }
+            check.asked_at >= share_from && check.outcome().is_none_or(Outcome::is_verdict)
         });
         let offset_ms = closing_offset_ms(&self.seed, &self.policy, lesson.millis());
         (!asked && !lesson.is_empty()).then(|| NextAsk {
             at: self.opened_at + millis(offset_ms),
             cause: Cause::Closing,
-            kind: CheckKind::Presence,
+            kind: self.identity_kind(),
         })
     }
 
     fn quiet_until(&self, lesson: &Lesson) -> Quiet {
         let figures = self.policy.figures();
-        let since_prompt = self.checks.iter().rev().find_map(|check| check.ended);
+        let mut prompts = self.checks.iter().rev().filter(|check| !check.silent);
+        let since_prompt = prompts.find_map(|check| check.ended);
         let prompt = since_prompt.map(|ended| ended.at + seconds(figures.quiet_prompt_s));
         let reconnect = match self.link {
             Link::Up {

@@ -3,87 +3,18 @@
 use chrono::{DateTime, Utc};
 
 use super::ask::NextAsk;
-use super::{Attendance, AttendanceFact, Link, Phase, ReviewReason, millis, seconds};
+use super::command::{Command, Context};
+use super::face::without_question;
+use super::review::grade;
+use super::{Attendance, AttendanceFact, Link, Phase, ReviewReason, seconds};
 use crate::domain::classroom::check::{Answer, Cause, Check, CheckKind, Outcome};
-use crate::domain::classroom::credit::{RULE_VERSION, Verdict};
+use crate::domain::classroom::credit::Verdict;
 use crate::domain::classroom::lesson::Lesson;
 use crate::domain::classroom::quiz::{Question, draw_question};
-use crate::domain::classroom::schedule::{ladder_delay_ms, nonce_hash};
+use crate::domain::classroom::schedule::nonce_hash;
 use crate::domain::classroom::span::Span;
-use crate::domain::entropy::Entropy;
 use crate::domain::id::{AccountId, CheckId, ParticipantId, QuestionId};
 use crate::domain::refusal::{Refusal, RefusalKind};
-
-/// What somebody, the room or time asks of an attendance.
-#[derive(Clone, Debug)]
-pub enum Command<'a> {
-    /// The learner was let in with a device; a later device takes over.
-    Enter {
-        /// Random name of the device.
-        device: &'a str,
-    },
-    /// The room sees the learner's media.
-    LinkUp {
-        /// The stay.
-        stay: ParticipantId,
-    },
-    /// The room lost a stay of the learner; an older stay than the present one is ignored.
-    LinkDown {
-        /// The stay; none means whichever is present.
-        stay: Option<ParticipantId>,
-        /// On purpose.
-        left: bool,
-    },
-    /// The server saw life in this window; [`Attendance::observe`] the same window afterwards.
-    Alive(Span),
-    /// The learner answers a prompt.
-    Answer {
-        /// Who, as signed in.
-        by: AccountId,
-        /// Which check.
-        check: CheckId,
-        /// The nonce of the prompt's present try.
-        nonce: &'a str,
-        /// What.
-        answer: &'a Answer,
-        /// The question of that check, when it has one.
-        question: Option<&'a Question>,
-    },
-    /// Staff asks now; without a question it is a presence check.
-    AskNow {
-        /// Who.
-        by: AccountId,
-        /// What.
-        question: Option<&'a Question>,
-    },
-    /// A deadline may be reached: does one step.
-    Due,
-    /// The database was away, so that answers could not be taken.
-    DatabaseReturned {
-        /// Since when.
-        since: DateTime<Utc>,
-    },
-    /// The server starts after it was away.
-    Recover,
-}
-
-/// What a decision reads besides the attendance.
-pub struct Context<'a> {
-    /// The present.
-    pub now: DateTime<Utc>,
-    /// Chance, for ids.
-    pub entropy: &'a dyn Entropy,
-    /// The lesson.
-    pub lesson: &'a Lesson,
-    /// Questions to draw from; may be empty.
-    pub bank: &'a [Question],
-    /// Moments the person earned in other lessons.
-    pub elsewhere: &'a [Span],
-    /// Seconds the person earned today in other lessons.
-    pub earned_today_s: u32,
-    /// Measured round trip of the learner's connection, milliseconds; 0 when unknown.
-    pub round_trip_ms: u32,
-}
 
 /// A run of life becomes a fact at this age at the latest.
 const RUN_SECONDS_MAX: u32 = 60;
@@ -92,8 +23,8 @@ const DEVICE_BYTES_MAX: usize = 64;
 
 impl Attendance {
     /// What happens. Refuses with `attendance.closed`, `attendance.device`, `check.unknown`,
-    /// `check.answered`, `check.nonce`, `check.open`, `check.absent`, `answer.kind` or
-    /// `answer.keys`.
+    /// `check.answered`, `check.nonce`, `check.open`, `check.absent`, `check.no_verdict`,
+    /// `check.ruled`, `answer.kind` or `answer.keys`.
     pub fn decide(
         &self,
         command: &Command<'_>,
@@ -116,6 +47,19 @@ impl Attendance {
                 self.answer(check, nonce, answer, *question, now)
             }
             Command::AskNow { by, question } => self.ask_now(*by, *question, context),
+            Command::Found {
+                check,
+                nonce,
+                finding,
+            } => Ok(self.found(*check, nonce, *finding, now)),
+            Command::EyesBusy { check } => Ok(self.eyes_busy(*check, now)),
+            Command::Camera(sight) => Ok(self.camera(*sight, now)),
+            Command::Refuse { by, check } => {
+                let check = self.answerable(*by, *check)?;
+                self.refuse(check, now)
+            }
+            Command::Exempt { by } => self.exempt(*by, now),
+            Command::Rule { by, check, ruling } => self.rule(*by, *check, *ruling, context),
             Command::Due => Ok(self.due(context)),
             Command::DatabaseReturned { since } => Ok(self.database_returned(*since, now)),
             Command::Recover => Ok(self.recover(now)),
@@ -138,11 +82,17 @@ impl Attendance {
         Ok(match (&self.device, self.link) {
             (Some(from), Link::Up { .. }) if from != device => {
                 let from_device = from.clone();
-                vec![AttendanceFact::TakenOver {
+                let taken = AttendanceFact::TakenOver {
                     from_device,
                     to_device,
                     at: now,
-                }]
+                };
+                let proves = self.policy.figures().takeover_check && self.is_signed_in();
+                let owed = (proves && self.owed.is_none()).then_some(AttendanceFact::CheckOwed {
+                    not_before: now,
+                    cause: Cause::Takeover,
+                });
+                std::iter::once(taken).chain(owed).collect()
             }
             (Some(_) | None, Link::Up { .. } | Link::Down { .. } | Link::Absent) => {
                 vec![AttendanceFact::Entered {
@@ -191,7 +141,7 @@ impl Attendance {
             return facts;
         }
         if !self.is_signed_in() {
-            facts.push(AttendanceFact::SignedIn { at: window.from });
+            facts.extend(self.sign_in(window));
         }
         let closes = self.life.is_some_and(|run| {
             !self.reaches(&run, window) || window.to - run.from >= seconds(RUN_SECONDS_MAX)
@@ -208,12 +158,12 @@ impl Attendance {
         run.map(AttendanceFact::Alive).into_iter().collect()
     }
 
-    // Of another account's check one may not even know that it exists.
+    // Of another account's check one may not even know that it exists, nor of a silent one.
     fn answerable(&self, by: AccountId, check: CheckId) -> Result<&Check, Refusal> {
         let found = self
             .checks
             .iter()
-            .find(|known| known.id == check && by == self.account);
+            .find(|known| known.id == check && by == self.account && !known.silent);
         found.ok_or_else(|| {
             Refusal::new(
                 RefusalKind::NotFound,
@@ -293,7 +243,7 @@ impl Attendance {
         if !context.lesson.is_live() {
             return Err(context.lesson.not_live());
         }
-        if self.open_check().is_some() {
+        if self.running_check().is_some() {
             return Err(conflict(
                 "check.open",
                 "该学员正有一次核验未完成",
@@ -309,7 +259,7 @@ impl Attendance {
         }
         let kind = match question {
             Some(_) => CheckKind::Question,
-            None => CheckKind::Presence,
+            None => self.identity_kind(),
         };
         let ask = NextAsk {
             at: context.now,
@@ -324,7 +274,10 @@ impl Attendance {
         if let Phase::Closed { .. } = self.phase {
             return Vec::new();
         }
-        if let Some(check) = self.open_check() {
+        if let Some(check) = self.running_check() {
+            if check.closes_at() <= now && check.kind.shows_identity() {
+                return self.unseen(check, context.lesson, now);
+            }
             if check.closes_at() <= now {
                 let outcome = self.unanswered(check, context.lesson, now);
                 return self.end(check, outcome, check.closes_at());
@@ -346,6 +299,20 @@ impl Attendance {
 
     // A break in the window excuses; then a wrong answer counts as one; then a lost transport.
     fn unanswered(&self, check: &Check, lesson: &Lesson, now: DateTime<Utc>) -> Outcome {
+        if check.answered_at.is_some() {
+            self.wrong()
+        } else {
+            self.excuse(check, lesson, now).unwrap_or(Outcome::Missed)
+        }
+    }
+
+    /// What takes the blame off the learner: a break in the window, or a lost transport.
+    pub(super) fn excuse(
+        &self,
+        check: &Check,
+        lesson: &Lesson,
+        now: DateTime<Utc>,
+    ) -> Option<Outcome> {
         let window = check.window();
         let breaks = lesson.breaks_until(now);
         let in_break = breaks
@@ -356,31 +323,50 @@ impl Attendance {
             Link::Up { since, again, .. } => again && window.contains(since),
             Link::Absent => false,
         };
-        if check.answered_at.is_some() {
-            self.wrong()
-        } else if in_break {
-            Outcome::Void
+        if in_break {
+            Some(Outcome::Void)
         } else if link_lost {
-            Outcome::Interrupted
+            Some(Outcome::Interrupted)
         } else {
-            Outcome::Missed
+            None
         }
     }
 
     /// The end of a check with its consequences.
-    fn end(&self, check: &Check, outcome: Outcome, at: DateTime<Utc>) -> Vec<AttendanceFact> {
+    pub(super) fn end(
+        &self,
+        check: &Check,
+        outcome: Outcome,
+        at: DateTime<Utc>,
+    ) -> Vec<AttendanceFact> {
         let mut facts = vec![AttendanceFact::CheckEnded {
             check: check.id,
             outcome,
             at,
         }];
+        let unsure = outcome == Outcome::PassedLowAssurance;
+        if unsure && !self.review.contains(&ReviewReason::LowAssurance) {
+            facts.push(AttendanceFact::ReviewAsked {
+                reason: ReviewReason::LowAssurance,
+                at,
+            });
+        }
         if self.phase != Phase::Open || check.cause == Cause::SignOut {
             return facts;
         }
         match outcome {
-            Outcome::Passed | Outcome::PassedWrong => {}
-            Outcome::Missed | Outcome::FailedWrong => facts.extend(self.ladder(check, at)),
-            Outcome::Void => {
+            Outcome::Passed | Outcome::PassedWrong | Outcome::PassedLowAssurance => {
+                facts.extend(self.who_was_it(check, at));
+            }
+            Outcome::Missed
+            | Outcome::FailedWrong
+            | Outcome::FailedMismatch
+            | Outcome::FailedNoFace
+            | Outcome::FailedManyFaces
+            | Outcome::FailedLiveness
+            | Outcome::FailedCovered
+            | Outcome::Refused => facts.extend(self.ladder(check, at)),
+            Outcome::Void | Outcome::Exempt => {
                 facts.push(AttendanceFact::CheckOwed {
                     not_before: at,
                     cause: Cause::Return,
@@ -397,24 +383,6 @@ impl Attendance {
                     facts.push(AttendanceFact::ReviewAsked { reason, at });
                 }
             }
-        }
-        facts
-    }
-
-    fn ladder(&self, check: &Check, at: DateTime<Utc>) -> Vec<AttendanceFact> {
-        let figures = self.policy.figures();
-        let failures = self.failures_in_row + 1;
-        let not_before = at + millis(ladder_delay_ms(&self.seed, &self.policy, check.number));
-        let cause = Cause::Ladder { failures };
-        let mut facts = vec![AttendanceFact::CheckOwed { not_before, cause }];
-        if failures == figures.failures_to_pause {
-            facts.push(AttendanceFact::Paused { at });
-        }
-        if failures == figures.failures_to_review {
-            facts.push(AttendanceFact::ReviewAsked {
-                reason: ReviewReason::Failures,
-                at,
-            });
         }
         facts
     }
@@ -458,7 +426,7 @@ impl Attendance {
             .iter()
             .any(|row| row.verdict == Verdict::Pending && row.reason.is_none());
         if self.phase == Phase::Open && reachable && pending {
-            let kind = CheckKind::Presence;
+            let kind = self.identity_kind();
             let ask = NextAsk {
                 at: context.now,
                 cause: Cause::SignOut,
@@ -484,7 +452,7 @@ impl Attendance {
         facts.push(AttendanceFact::AttendanceClosed {
             at: context.now,
             seed: self.seed.reveal(),
-            rule_version: RULE_VERSION,
+            rule_version: self.rule_version,
             credited_s: result.credited_s,
             withheld_s: result.withheld_s,
         });
@@ -507,12 +475,22 @@ impl Attendance {
             .collect();
         let question = question.or_else(|| match ask.kind {
             CheckKind::Question => draw_question(context.bank, &asked, &self.seed, number),
-            CheckKind::Presence => None,
+            CheckKind::Presence | CheckKind::Face | CheckKind::Action => None,
         });
-        // An empty bank leaves the presence check.
-        let (kind, attempts) = match question {
-            Some(_) => (CheckKind::Question, figures.question_attempts),
-            None => (CheckKind::Presence, figures.presence_attempts),
+        let kind = match (question, ask.kind) {
+            (Some(_), _) => CheckKind::Question,
+            (None, CheckKind::Question) => without_question(self.faces_apply(), figures),
+            (None, kind) => kind,
+        };
+        let attempts = match kind {
+            CheckKind::Presence => figures.presence_attempts,
+            CheckKind::Question => figures.question_attempts,
+            CheckKind::Face | CheckKind::Action => figures.face_attempts,
+        };
+        let silent = kind == CheckKind::Face;
+        let window_s = match silent {
+            true => figures.silent_s,
+            false => self.terms.prompts.seconds(figures),
         };
         AttendanceFact::CheckAsked(Box::new(Check {
             id: CheckId::new(now, context.entropy),
@@ -521,11 +499,14 @@ impl Attendance {
             cause: ask.cause,
             asked_at: now,
             clock_ms: self.clock_ms(context.lesson, now),
-            deadline: now + seconds(figures.prompt_s),
+            deadline: now + seconds(window_s),
             allowance_ms: context.round_trip_ms.min(figures.allowance_max_ms),
             nonce_hash: nonce_hash(&self.seed.nonce(number, 0)),
             attempts,
             question: question.map(|question| question.shuffle(&self.seed, number)),
+            silent,
+            found: None,
+            ruling: None,
             used: 0,
             answered_at: None,
             ended: None,
@@ -534,8 +515,10 @@ impl Attendance {
 
     // A prompt that closed before is judged as ever.
     fn database_returned(&self, since: DateTime<Utc>, now: DateTime<Utc>) -> Vec<AttendanceFact> {
-        let check = self.open_check().filter(|check| check.closes_at() > since);
-        check.map_or_else(Vec::new, |check| self.end(check, Outcome::Interrupted, now))
+        let check = self
+            .running_check()
+            .filter(|check| check.closes_at() > since);
+        check.map_or_else(Vec::new, |check| self.stopped_by_server(check, now))
     }
 
     fn recover(&self, now: DateTime<Utc>) -> Vec<AttendanceFact> {
@@ -544,33 +527,14 @@ impl Attendance {
         }
         let mut facts = self.close_life();
         facts.push(AttendanceFact::ServerReturned { at: now });
-        if let Some(check) = self.open_check() {
-            facts.extend(self.end(check, Outcome::Interrupted, now));
+        if let Some(check) = self.running_check() {
+            facts.extend(self.stopped_by_server(check, now));
         }
         facts
     }
 }
 
-fn grade(
-    check: &Check,
-    answer: &Answer,
-    question: Option<&Question>,
-) -> Result<Option<bool>, Refusal> {
-    match (check.kind, answer, question, &check.question) {
-        (CheckKind::Presence, Answer::Present, _, _) => Ok(None),
-        (CheckKind::Question, Answer::Keys(keys), Some(question), Some(draw)) => {
-            question.grade(draw, keys).map(Some)
-        }
-        (CheckKind::Presence | CheckKind::Question, _, _, _) => Err(Refusal::new(
-            RefusalKind::Invalid,
-            "answer.kind",
-            "回答与核验类型不符",
-            "the answer does not fit the kind of check",
-        )),
-    }
-}
-
-fn closed() -> Refusal {
+pub(super) fn closed() -> Refusal {
     conflict(
         "attendance.closed",
         "这次学习记录已经结束",
@@ -578,6 +542,6 @@ fn closed() -> Refusal {
     )
 }
 
-fn conflict(code: &'static str, zh: &str, en: &str) -> Refusal {
+pub(super) fn conflict(code: &'static str, zh: &str, en: &str) -> Refusal {
     Refusal::new(RefusalKind::Conflict, code, zh, en)
 }

@@ -3,9 +3,11 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::classroom::check::{Cause, Check, Outcome};
+use super::terms::{CameraSight, Terms};
+use crate::domain::classroom::check::{Cause, Check, Gesture, Outcome, Ruling};
 use crate::domain::classroom::policy::ClassroomPolicy;
 use crate::domain::classroom::span::Span;
+use crate::domain::face::finding::Finding;
 use crate::domain::id::{AccountId, AttendanceId, CheckId, LessonId, ParticipantId};
 
 /// A fact with the attendance it belongs to, as the lesson's stream of the ledger holds it.
@@ -38,6 +40,12 @@ pub enum AttendanceFact {
         at: DateTime<Utc>,
         /// The lesson's planned end then.
         planned_end: DateTime<Utc>,
+        /// What is asked of this learner otherwise than of others.
+        #[serde(default)]
+        terms: Terms,
+        /// The rule of its credit.
+        #[serde(default = "super::first_rule")]
+        rule_version: u32,
     },
     /// The learner was let in with a device.
     Entered {
@@ -78,6 +86,66 @@ pub enum AttendanceFact {
     Alive(Span),
     /// A prompt opened.
     CheckAsked(Box<Check>),
+    /// A silent check did not pass: its prompt opened.
+    CheckPrompted {
+        /// Which check.
+        check: CheckId,
+        /// The last moment now.
+        deadline: DateTime<Utc>,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// A look at the camera came to a finding.
+    CheckFound {
+        /// Which check.
+        check: CheckId,
+        /// The try, from 0; [`SILENT_TRY`](crate::domain::classroom::schedule::SILENT_TRY) while
+        /// silent.
+        attempt: u32,
+        /// The act that was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gesture: Option<Gesture>,
+        /// What was found.
+        finding: Finding,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// What the camera sends became another thing.
+    CameraSeen {
+        /// What.
+        sight: CameraSight,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// From here on the learner is on the route without a camera.
+    Exempted {
+        /// Who said so.
+        by: AccountId,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// A person decided about the outcome of a check.
+    CheckRuled {
+        /// Which check.
+        check: CheckId,
+        /// What.
+        ruling: Ruling,
+        /// Who.
+        by: AccountId,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// A further result after the attendance was closed; earlier ones stay.
+    Recomputed {
+        /// When.
+        at: DateTime<Utc>,
+        /// Rule of the figures below.
+        rule_version: u32,
+        /// Result.
+        credited_s: u64,
+        /// Result.
+        withheld_s: u64,
+    },
     /// The learner answered in time.
     CheckAnswered {
         /// Which check.
@@ -169,4 +237,8 @@ pub enum ReviewReason {
     Failures,
     /// Connections lost during checks more often than chance explains.
     Interruptions,
+    /// A check passed only for now.
+    LowAssurance,
+    /// The last check could not be made: nobody looked.
+    NotLooked,
 }

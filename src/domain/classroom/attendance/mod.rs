@@ -5,19 +5,25 @@
 //! as two columns, so that thousands of signs of life are one statement.
 
 mod ask;
+mod command;
 mod decide;
+mod face;
 mod fact;
+mod review;
+mod terms;
 mod verify;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use decide::{Command, Context};
+pub use command::{Command, Context};
+pub use face::Look;
 pub use fact::{AttendanceFact, RecordedFact, ReviewReason};
+pub use terms::{CameraSight, PromptLength, Route, Terms};
 pub use verify::{Mismatch, verify};
 
 use super::check::{Cause, Check, Ended, Outcome};
-use super::credit::{CreditInput, Failure, Reason, Statement, fold};
+use super::credit::{CreditInput, Failure, RULE_VERSION, Reason, Statement, fold};
 use super::lesson::Lesson;
 use super::policy::ClassroomPolicy;
 use super::schedule::Seed;
@@ -52,6 +58,26 @@ pub struct Attendance {
     failures_in_row: u32,
     interruptions: u32,
     review: Vec<ReviewReason>,
+    #[serde(default)]
+    terms: Terms,
+    #[serde(default = "first_rule")]
+    rule_version: u32,
+    #[serde(default)]
+    camera: Option<Dark>,
+    #[serde(default)]
+    dark: Vec<Span>,
+}
+
+/// A camera that shows nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Dark {
+    since: DateTime<Utc>,
+    sight: CameraSight,
+}
+
+/// The rule of attendances whose facts name none.
+fn first_rule() -> u32 {
+    1
 }
 
 /// How far an attendance is.
@@ -117,6 +143,7 @@ impl Attendance {
         attendance: AttendanceId,
         account: AccountId,
         lesson: &Lesson,
+        terms: Terms,
         seed: &Seed,
         at: DateTime<Utc>,
     ) -> AttendanceFact {
@@ -128,6 +155,8 @@ impl Attendance {
             policy: Box::new(lesson.policy().clone()),
             at,
             planned_end: lesson.plan().ends_at,
+            terms,
+            rule_version: RULE_VERSION,
         }
     }
 
@@ -141,6 +170,8 @@ impl Attendance {
             policy,
             at,
             planned_end,
+            terms,
+            rule_version,
         } = first
         else {
             return Err(NotOpened);
@@ -173,15 +204,26 @@ impl Attendance {
             failures_in_row: 0,
             interruptions: 0,
             review: Vec::new(),
+            terms: *terms,
+            rule_version: *rule_version,
+            camera: None,
+            dark: Vec::new(),
         })
     }
 
     /// Takes a fact in. A first fact changes nothing here: see [`Attendance::from_first`].
     pub fn apply(&mut self, fact: &AttendanceFact) {
         match fact {
-            AttendanceFact::AttendanceOpened { .. } | AttendanceFact::AnsweredLate { .. } => {}
+            AttendanceFact::AttendanceOpened { .. }
+            | AttendanceFact::AnsweredLate { .. }
+            | AttendanceFact::Recomputed { .. } => {}
             AttendanceFact::Entered { device, .. } => self.device = Some(device.clone()),
-            AttendanceFact::TakenOver { to_device, .. } => self.device = Some(to_device.clone()),
+            AttendanceFact::TakenOver { to_device, at, .. } => {
+                self.device = Some(to_device.clone());
+                if self.policy.figures().takeover_check && self.is_signed_in() {
+                    self.unverified_since = self.unverified_since.or(Some(*at));
+                }
+            }
             AttendanceFact::SignedIn { at } => self.anchors.push(*at),
             AttendanceFact::LinkUp { stay, at } => {
                 let again = self.link != Link::Absent;
@@ -211,6 +253,25 @@ impl Attendance {
                 self.life = self.life.filter(|run| run.to > span.to);
             }
             AttendanceFact::CheckAsked(check) => self.asked(check),
+            AttendanceFact::CheckPrompted {
+                check, deadline, ..
+            } => {
+                if let Some(found) = self.check_mut(*check) {
+                    (found.silent, found.found, found.deadline) = (false, None, *deadline);
+                }
+            }
+            AttendanceFact::CheckFound {
+                check,
+                attempt,
+                finding,
+                ..
+            } => self.found_in(*check, *attempt, *finding),
+            AttendanceFact::CameraSeen { sight, at } => self.camera_is(*sight, *at),
+            AttendanceFact::Exempted { at, .. } => {
+                self.camera_is(CameraSight::Clear, *at);
+                self.terms.route = Route::CameraFree;
+            }
+            AttendanceFact::CheckRuled { check, ruling, .. } => self.ruled(*check, *ruling),
             AttendanceFact::CheckAnswered {
                 check, attempt, at, ..
             } => {
@@ -289,6 +350,16 @@ impl Attendance {
         &self.policy
     }
 
+    /// The version of the rule of its credit.
+    pub fn rule_version(&self) -> u32 {
+        self.rule_version
+    }
+
+    /// What is fixed for this learner.
+    pub fn terms(&self) -> Terms {
+        self.terms
+    }
+
     /// The media connection.
     pub fn link(&self) -> Link {
         self.link
@@ -297,6 +368,12 @@ impl Attendance {
     /// The device that has the place.
     pub fn device(&self) -> Option<&str> {
         self.device.as_deref()
+    }
+
+    /// Where the learner is now, for a device that would take the place.
+    pub fn place_elsewhere(&self, device: &str) -> Option<&str> {
+        let here = matches!(self.link, Link::Up { .. });
+        self.device().filter(|held| here && *held != device)
     }
 
     /// SHA-256 of the seed.
@@ -317,9 +394,14 @@ impl Attendance {
         &self.checks
     }
 
+    /// The check that is going on, whether the learner knows of it or not; there is at most one.
+    pub fn running_check(&self) -> Option<&Check> {
+        self.checks.last().filter(|check| check.is_open())
+    }
+
     /// The open prompt; there is at most one.
     pub fn open_check(&self) -> Option<&Check> {
-        self.checks.last().filter(|check| check.is_open())
+        self.running_check().filter(|check| !check.silent)
     }
 
     /// The nonce that the open prompt waits for now.
@@ -372,6 +454,7 @@ impl Attendance {
         let mut unverified = self.unverified.clone();
         unverified.extend(self.unverified_since.map(|since| Span::new(since, end)));
         let input = CreditInput {
+            rule_version: self.rule_version,
             anchors: self.anchors.iter().map(|at| (*at).min(end)).collect(),
             failures: self
                 .failures
@@ -383,6 +466,7 @@ impl Attendance {
                 .collect(),
             alive: self.all_life(),
             breaks: lesson.breaks_until(now),
+            dark: self.dark_until(now),
             unverified,
             elsewhere: elsewhere.to_vec(),
             earned_today_s,
@@ -400,6 +484,12 @@ impl Attendance {
 
     fn stopped(&self, lesson: &Lesson, now: DateTime<Utc>) -> Vec<Span> {
         let mut stopped = lesson.breaks_until(now);
+        stopped.extend(self.dark_until(now));
+        stopped.extend(
+            self.anchors
+                .first()
+                .map(|at| Span::new(self.opened_at, *at)),
+        );
         stopped.extend(&self.pauses);
         stopped.extend(self.paused_since.map(|since| Span::new(since, now)));
         stopped
@@ -417,7 +507,12 @@ impl Attendance {
     fn asked(&mut self, check: &Check) {
         match check.cause {
             Cause::Scheduled { ordinal, .. } => self.next_ordinal = ordinal + 1,
-            Cause::Ladder { .. } | Cause::Return => self.owed = None,
+            Cause::Ladder { .. }
+            | Cause::Return
+            | Cause::SignIn
+            | Cause::Identity
+            | Cause::Uncovered
+            | Cause::Takeover => self.owed = None,
             Cause::Closing | Cause::SignOut | Cause::Staff { .. } => {}
         }
         self.checks.push(check.clone());
@@ -428,21 +523,17 @@ impl Attendance {
             return;
         };
         check.ended = Some(Ended { outcome, at });
-        let (cause, answered_at) = (check.cause, check.answered_at.unwrap_or(at));
-        if outcome.is_pass() {
+        let (cause, kind) = (check.cause, check.kind);
+        let answered_at = check.answered_at.unwrap_or(at);
+        if outcome.is_pass() && self.is_anchor(kind) {
             self.passed(answered_at);
         }
         if outcome.is_failure() && cause != Cause::SignOut {
             self.failures_in_row += 1;
-            let reason = match outcome {
-                Outcome::FailedWrong => Reason::CheckWrong,
-                Outcome::Passed
-                | Outcome::PassedWrong
-                | Outcome::Missed
-                | Outcome::Interrupted
-                | Outcome::Void => Reason::CheckMissed,
-            };
-            self.failures.push(Failure { at, reason });
+            self.failures.push(Failure {
+                at,
+                reason: Reason::of(outcome),
+            });
         }
         if outcome == Outcome::Interrupted {
             self.interruptions += 1;

@@ -2,10 +2,13 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{AttendanceFact, millis};
+use super::face::{asked_kind, without_question};
+use super::{AttendanceFact, Route, millis};
 use crate::domain::classroom::check::{Cause, Check, CheckKind};
 use crate::domain::classroom::policy::ClassroomPolicy;
-use crate::domain::classroom::schedule::{Seed, ladder_delay_ms, nonce_hash, recompute};
+use crate::domain::classroom::schedule::{
+    Seed, gesture_of, ladder_delay_ms, nonce_hash, recompute,
+};
 
 /// Where the facts contradict the revealed seed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +24,7 @@ pub enum Mismatch {
     Check {
         /// Its number.
         number: u32,
-        /// What differs: `nonce`, `order`, `time`, `early`, `kind` or `ladder`.
+        /// What differs: `nonce`, `order`, `time`, `early`, `kind`, `gesture` or `ladder`.
         what: &'static str,
     },
 }
@@ -30,7 +33,15 @@ pub enum Mismatch {
 pub fn verify(facts: &[AttendanceFact]) -> Result<(), Mismatch> {
     let (seed, policy) = revealed(facts)?;
     let mut ordinals = 0;
-    for check in facts.iter().filter_map(asked) {
+    let mut route = Route::default();
+    for fact in facts {
+        gesture(&seed, facts, fact)?;
+        match fact {
+            AttendanceFact::AttendanceOpened { terms, .. } => route = terms.route,
+            AttendanceFact::Exempted { .. } => route = Route::CameraFree,
+            _ => {}
+        }
+        let Some(check) = asked(fact) else { continue };
         let differs = |what| Mismatch::Check {
             number: check.number,
             what,
@@ -44,6 +55,7 @@ pub fn verify(facts: &[AttendanceFact]) -> Result<(), Mismatch> {
         } = check.cause
         {
             drawn(&seed, policy, check, (ordinal, due_clock_ms), ordinals).map_err(differs)?;
+            kind(&seed, policy, check, (ordinal, route)).map_err(differs)?;
             ordinals += 1;
         }
     }
@@ -101,10 +113,56 @@ fn drawn(
         Err("time")
     } else if check.clock_ms < due_clock_ms {
         Err("early")
-    } else if check.kind == CheckKind::Question && raw.kind != CheckKind::Question {
-        Err("kind")
     } else {
         Ok(())
+    }
+}
+
+// An empty bank is the only thing that changes what was drawn for a route.
+fn kind(
+    seed: &Seed,
+    policy: &ClassroomPolicy,
+    check: &Check,
+    (ordinal, route): (u32, Route),
+) -> Result<(), &'static str> {
+    let figures = policy.figures();
+    let raw = recompute(seed, policy, ordinal).ok_or("order")?;
+    let expected = asked_kind(raw.kind, route, figures);
+    let faces = figures.face_checks && route == Route::Camera;
+    let instead = match expected {
+        CheckKind::Question => without_question(faces, figures),
+        CheckKind::Presence | CheckKind::Face | CheckKind::Action => expected,
+    };
+    if check.kind == expected || check.kind == instead {
+        Ok(())
+    } else {
+        Err("kind")
+    }
+}
+
+// The act that each try asked for is the drawn one.
+fn gesture(seed: &Seed, facts: &[AttendanceFact], fact: &AttendanceFact) -> Result<(), Mismatch> {
+    let AttendanceFact::CheckFound {
+        check,
+        attempt,
+        gesture: Some(gesture),
+        ..
+    } = fact
+    else {
+        return Ok(());
+    };
+    let known = facts
+        .iter()
+        .filter_map(asked)
+        .find(|known| known.id == *check);
+    let number = known.map_or(u32::MAX, |known| known.number);
+    if known.is_some() && gesture_of(seed, number, *attempt) == *gesture {
+        Ok(())
+    } else {
+        Err(Mismatch::Check {
+            number,
+            what: "gesture",
+        })
     }
 }
 

@@ -4,18 +4,28 @@
 //! its moments of life, without breaks and without what the person earned elsewhere at the same
 //! moments, when both ends are anchored and no failed check lies inside.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::policy::ClassroomPolicy;
+use super::check::Outcome;
+use super::policy::{ClassroomPolicy, PolicyFigures};
 use super::span::{Span, split_after, subtract, total_millis, union, within};
 
-/// The version of the rule below. A change of the rule is a new version; old results stay.
-pub const RULE_VERSION: u32 = 1;
+/// The version of the rule for attendances opened now. A change of the rule is a new version; an
+/// attendance keeps the version it was opened under, and [`fold`] computes all of them.
+///
+/// 1: stretches between anchors, breaks, life, other lessons, caps, the floor.
+/// 2: also hours of the day, and the time in which a camera that must show a face shows nothing.
+pub const RULE_VERSION: u32 = 2;
+
+/// Beijing is so far ahead of UTC.
+const BEIJING_HOURS: i64 = 8;
 
 /// What credit is computed from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreditInput {
+    /// The version of the rule to compute by.
+    pub rule_version: u32,
     /// The sign-in, then the moments of passed checks.
     pub anchors: Vec<DateTime<Utc>>,
     /// Failed checks.
@@ -24,6 +34,8 @@ pub struct CreditInput {
     pub alive: Vec<Span>,
     /// When the lesson paused.
     pub breaks: Vec<Span>,
+    /// When the camera showed nothing although it must.
+    pub dark: Vec<Span>,
     /// From the return after a long absence to the pass that follows.
     pub unverified: Vec<Span>,
     /// Moments that the same person earned in other lessons.
@@ -77,6 +89,40 @@ pub enum Reason {
     EarnedElsewhere,
     /// Beyond what a stretch or a day may earn.
     OverCap,
+    /// A check found somebody else.
+    FaceMismatch,
+    /// A check found nobody, more than one face, or no picture.
+    FaceNotSeen,
+    /// A check did not see the act that it asked for.
+    LivenessFailed,
+    /// The camera was covered or off.
+    CameraCovered,
+    /// The learner said no to a check.
+    CheckRefused,
+    /// Outside the hours of the day in which time counts.
+    OutsideHours,
+    /// A person decided against the pass that closed the stretch.
+    Overturned,
+}
+
+impl Reason {
+    /// Why a stretch with such a check is withheld.
+    pub fn of(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::FailedWrong => Reason::CheckWrong,
+            Outcome::FailedMismatch => Reason::FaceMismatch,
+            Outcome::FailedNoFace | Outcome::FailedManyFaces => Reason::FaceNotSeen,
+            Outcome::FailedLiveness => Reason::LivenessFailed,
+            Outcome::FailedCovered => Reason::CameraCovered,
+            Outcome::Refused => Reason::CheckRefused,
+            Outcome::Passed | Outcome::PassedWrong | Outcome::PassedLowAssurance => {
+                Reason::Overturned
+            }
+            Outcome::Missed | Outcome::Interrupted | Outcome::Exempt | Outcome::Void => {
+                Reason::CheckMissed
+            }
+        }
+    }
 }
 
 /// A piece of the timeline with one verdict.
@@ -141,7 +187,7 @@ pub fn fold(input: &CreditInput, policy: &ClassroomPolicy) -> Statement {
             push(&mut rows, spans, Verdict::Withheld, Some(*reason));
         }
     }
-    summed(rows)
+    summed(input.rule_version, rows)
 }
 
 /// A stretch between anchors: what may count, and what does not in any case.
@@ -169,8 +215,16 @@ fn anchored_parts(input: &CreditInput, policy: &ClassroomPolicy) -> Vec<Part> {
 fn part(input: &CreditInput, policy: &ClassroomPolicy, whole: Span, anchored: bool) -> Part {
     let on_break = within(&input.breaks, &whole);
     let in_lesson = subtract(&[whole], &on_break);
-    let dead = subtract(&in_lesson, &input.alive);
-    let alive = subtract(&in_lesson, &dead);
+    let (outside, dark) = match input.rule_version {
+        0..=1 => (Vec::new(), Vec::new()),
+        _ => (outside_hours(&whole, policy.figures()), input.dark.clone()),
+    };
+    let in_hours = subtract(&in_lesson, &outside);
+    let outside = subtract(&in_lesson, &in_hours);
+    let dead = subtract(&in_hours, &input.alive);
+    let lit = subtract(&subtract(&in_hours, &dead), &dark);
+    let dark = subtract(&subtract(&in_hours, &dead), &lit);
+    let alive = lit;
     let verified = subtract(&alive, &input.unverified);
     let unverified = subtract(&alive, &verified);
     let own = subtract(&verified, &input.elsewhere);
@@ -185,7 +239,9 @@ fn part(input: &CreditInput, policy: &ClassroomPolicy, whole: Span, anchored: bo
         counted,
         lost: vec![
             (on_break, Reason::OnBreak),
+            (outside, Reason::OutsideHours),
             (dead, Reason::NotAlive),
+            (dark, Reason::CameraCovered),
             (unverified, Reason::NoClosingAnchor),
             (elsewhere, Reason::EarnedElsewhere),
             (over, Reason::OverCap),
@@ -193,6 +249,27 @@ fn part(input: &CreditInput, policy: &ClassroomPolicy, whole: Span, anchored: bo
         verdict,
         reason,
     }
+}
+
+// Days and hours are those of Beijing, at any place.
+fn outside_hours(whole: &Span, figures: &PolicyFigures) -> Vec<Span> {
+    let (from, to) = (figures.hours_from, figures.hours_to);
+    if from.is_none() && to.is_none() {
+        return Vec::new();
+    }
+    let mut allowed = Vec::new();
+    let offset = TimeDelta::hours(BEIJING_HOURS);
+    let hours = |count: u32| TimeDelta::hours(i64::from(count));
+    let mut day = ((whole.from + offset).date_naive().and_time(NaiveTime::MIN)).and_utc() - offset;
+    while day < whole.to {
+        let span = Span::new(
+            day + hours(from.unwrap_or(0)),
+            day + hours(to.unwrap_or(24)),
+        );
+        allowed.push(span);
+        day += TimeDelta::days(1);
+    }
+    subtract(&[*whole], &allowed)
 }
 
 fn verdict_of(input: &CreditInput, whole: &Span, anchored: bool) -> (Verdict, Option<Reason>) {
@@ -247,14 +324,14 @@ fn push(rows: &mut Vec<Stretch>, spans: &[Span], verdict: Verdict, reason: Optio
     }));
 }
 
-fn summed(mut rows: Vec<Stretch>) -> Statement {
+fn summed(rule_version: u32, mut rows: Vec<Stretch>) -> Statement {
     rows.sort();
     let seconds = |counts: &dyn Fn(&Stretch) -> bool| {
         let counted = rows.iter().filter(|row| counts(row));
         counted.map(|row| row.span.millis()).sum::<u64>() / 1_000
     };
     Statement {
-        rule_version: RULE_VERSION,
+        rule_version,
         credited_s: seconds(&|row| row.verdict == Verdict::Credited),
         withheld_s: seconds(&|row| row.verdict == Verdict::Withheld && is_denied(row)),
         pending_s: seconds(&|row| row.verdict == Verdict::Pending),
@@ -271,7 +348,14 @@ fn is_denied(row: &Stretch) -> bool {
             | Reason::TooShort
             | Reason::NoClosingAnchor
             | Reason::EarnedElsewhere
-            | Reason::OverCap,
+            | Reason::OverCap
+            | Reason::FaceMismatch
+            | Reason::FaceNotSeen
+            | Reason::LivenessFailed
+            | Reason::CameraCovered
+            | Reason::CheckRefused
+            | Reason::OutsideHours
+            | Reason::Overturned,
         ) => true,
     }
 }

@@ -23,6 +23,7 @@ fn missed(second: u32) -> Failure {
 /// A lesson of one hour, all alive, signed in at 0.
 fn hour(passes: &[u32]) -> CreditInput {
     CreditInput {
+        rule_version: RULE_VERSION,
         anchors: std::iter::once(0)
             .chain(passes.iter().copied())
             .map(at)
@@ -30,6 +31,7 @@ fn hour(passes: &[u32]) -> CreditInput {
         failures: Vec::new(),
         alive: vec![span(0, 3_600)],
         breaks: Vec::new(),
+        dark: Vec::new(),
         unverified: Vec::new(),
         elsewhere: Vec::new(),
         earned_today_s: 0,
@@ -151,15 +153,17 @@ prop_compose! {
         failures in vec(1_u32..1_000, 0..3),
         alive in some_spans(),
         breaks in some_spans(),
+        dark in some_spans(),
         unverified in some_spans(),
         elsewhere in some_spans(),
         until in 1_u32..1_000,
         closed in any::<bool>(),
     ) -> CreditInput {
         CreditInput {
+            rule_version: RULE_VERSION,
             anchors: std::iter::once(0).chain(passes).map(at).collect(),
             failures: failures.into_iter().map(missed).collect(),
-            alive, breaks, unverified, elsewhere,
+            alive, breaks, dark, unverified, elsewhere,
             earned_today_s: 0,
             until: at(until),
             closed,
@@ -209,6 +213,7 @@ fn credited_by_seconds(input: &CreditInput, policy: &ClassroomPolicy) -> u64 {
             let moment = from + chrono::TimeDelta::seconds(second);
             let counts = holds(&input.alive, moment)
                 && !holds(&input.breaks, moment)
+                && !holds(&input.dark, moment)
                 && !holds(&input.unverified, moment)
                 && !holds(&input.elsewhere, moment);
             if counts && earned < u64::from(figures.stretch_max_s) {

@@ -5,11 +5,13 @@
 //! than 2^-53. Draws 0, 1, 2, ... make the gaps; other uses count from their own bases
 //! ([`DrawUse`]), so that no draw serves twice. Times are whole milliseconds, rounded down.
 
+pub mod law;
+
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::check::CheckKind;
+use super::check::{CheckKind, Gesture};
 use super::policy::{ClassroomPolicy, PolicyFigures};
 use crate::domain::entropy::Entropy;
 
@@ -24,13 +26,15 @@ pub struct Seed([u8; 32]);
 pub enum DrawUse {
     /// Gaps between scheduled checks.
     Gap = 0,
-    /// Which of two neighbouring checks is the question.
+    /// Step 0: which of two neighbouring checks asks for an answer or an act. Step 1: which of
+    /// the two it asks for.
     Kind = 1,
     /// Where in the last share of the lesson the closing check falls.
     Closing = 2,
     /// Delay of the check after a failed one.
     Ladder = 3,
-    /// Delay after a break, so that not all are asked at once.
+    /// Delay after what stopped everybody, so that not all are asked at once. Step 0: a break, by
+    /// its number. Step 1: a check that the server could not finish, by its number.
     Spread = 4,
     /// Which question of the bank.
     Question = 5,
@@ -38,7 +42,12 @@ pub enum DrawUse {
     Shuffle = 6,
     /// Nonce of a prompt.
     Nonce = 7,
+    /// The act that a try asks for.
+    Gesture = 8,
 }
+
+/// The try whose nonce a silent look has: no prompt counts so far.
+pub const SILENT_TRY: u32 = u16::MAX as u32;
 
 /// Drawing again ends here; a fifth of the draws or more is kept, so this is never reached.
 const REDRAWS_MAX: u32 = 512;
@@ -142,7 +151,7 @@ pub struct RawCheck {
     pub gap_ms: u64,
     /// When it falls due, on the learner's counted milliseconds.
     pub due_clock_ms: u64,
-    /// Presence or question.
+    /// What it asks, before any exemption.
     pub kind: CheckKind,
     /// Index of the draw that was kept.
     pub draw: u64,
@@ -208,7 +217,7 @@ impl Iterator for RawSchedule<'_> {
             ordinal,
             gap_ms,
             due_clock_ms: self.clock_ms,
-            kind: kind_of(self.seed, ordinal),
+            kind: kind_of(self.seed, self.figures, ordinal),
             draw: self.next_draw - 1,
         })
     }
@@ -233,6 +242,20 @@ pub fn spread_delay_ms(seed: &Seed, policy: &ClassroomPolicy, break_number: u32)
     between_ms(unit, 0, policy.figures().spread_s)
 }
 
+/// Delay of the check that follows one the server could not finish, in milliseconds.
+pub fn retry_delay_ms(seed: &Seed, policy: &ClassroomPolicy, check_number: u32) -> u64 {
+    let unit = seed.draw_for(DrawUse::Spread, check_number, 1);
+    between_ms(unit, 0, policy.figures().spread_s)
+}
+
+/// The act that a try of an action check asks for.
+pub fn gesture_of(seed: &Seed, check_number: u32, attempt: u32) -> Gesture {
+    let step = u16::try_from(attempt).unwrap_or(u16::MAX);
+    let unit = seed.draw_for(DrawUse::Gesture, check_number, step);
+    let gestures = [Gesture::TurnLeft, Gesture::TurnRight, Gesture::OpenMouth];
+    gestures[((unit * 3.0) as usize).min(2)]
+}
+
 /// The closing check's place in a lesson of that length: milliseconds after its start, inside the
 /// last share and early enough for its prompt to end in time where the share is long enough.
 pub fn closing_offset_ms(seed: &Seed, policy: &ClassroomPolicy, lesson_ms: u64) -> u64 {
@@ -243,13 +266,23 @@ pub fn closing_offset_ms(seed: &Seed, policy: &ClassroomPolicy, lesson_ms: u64) 
     lesson_ms - share_ms + (unit * room_ms as f64) as u64
 }
 
-// Of each two neighbouring checks one is a question, so both kinds come in any two checks.
-fn kind_of(seed: &Seed, ordinal: u32) -> CheckKind {
-    let question_first = seed.draw_for(DrawUse::Kind, ordinal / 2, 0) < 0.5;
-    if question_first == ordinal.is_multiple_of(2) {
-        CheckKind::Question
-    } else {
-        CheckKind::Presence
+// Of each two neighbouring checks one asks for an answer or an act, so whoever does nothing is
+// found by the second check, and the other one looks or asks for a tap.
+fn kind_of(seed: &Seed, figures: &PolicyFigures, ordinal: u32) -> CheckKind {
+    let asking_first = seed.draw_for(DrawUse::Kind, ordinal / 2, 0) < 0.5;
+    let asks = asking_first == ordinal.is_multiple_of(2);
+    match (figures.face_checks, asks) {
+        (false, true) => CheckKind::Question,
+        (false, false) => CheckKind::Presence,
+        (true, false) => CheckKind::Face,
+        (true, true) => {
+            let share = f64::from(figures.action_percent) / 100.0;
+            if seed.draw_for(DrawUse::Kind, ordinal, 1) < share {
+                CheckKind::Action
+            } else {
+                CheckKind::Question
+            }
+        }
     }
 }
 

@@ -2,42 +2,13 @@
 
 use proptest::prelude::*;
 
+use super::law::{gap_law as law, kolmogorov_p};
 use super::*;
 
 fn seed(n: u64) -> Seed {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&n.to_be_bytes());
     Seed::from_bytes(bytes)
-}
-
-/// Share of gaps up to `seconds` under the law: a shifted exponential, cut off above.
-fn law(seconds: f64, policy: &ClassroomPolicy) -> f64 {
-    let figures = policy.figures();
-    let (min, max) = (f64::from(figures.gap_min_s), f64::from(figures.gap_max_s));
-    let below = |s: f64| 1.0 - (-(s - min) / f64::from(figures.gap_scale_s)).exp();
-    (below(seconds.clamp(min, max)) / below(max)).clamp(0.0, 1.0)
-}
-
-/// Kolmogorov's asymptotic probability of a distance at least this large (Stephens' correction).
-fn kolmogorov_p(mut sample: Vec<f64>, cumulative: impl Fn(f64) -> f64) -> f64 {
-    sample.sort_by(f64::total_cmp);
-    let count = sample.len() as f64;
-    let distance = sample
-        .iter()
-        .enumerate()
-        .fold(0.0_f64, |most, (rank, value)| {
-            let share = cumulative(*value);
-            let below = (share - rank as f64 / count).abs();
-            let above = ((rank + 1) as f64 / count - share).abs();
-            most.max(below).max(above)
-        });
-    let lambda = (count.sqrt() + 0.12 + 0.11 / count.sqrt()) * distance;
-    let terms = (1..=100).map(|k| {
-        let k = f64::from(k);
-        let sign = if k as u32 % 2 == 1 { 1.0 } else { -1.0 };
-        sign * (-2.0 * k * k * lambda * lambda).exp()
-    });
-    (2.0 * terms.sum::<f64>()).clamp(0.0, 1.0)
 }
 
 #[test]

@@ -200,7 +200,7 @@ fn forged_answers_change_nothing() {
     let other = Answer::Keys(vec!["a".into()]);
     let wrong_kind = match check.kind {
         CheckKind::Presence => &other,
-        CheckKind::Question => &Answer::Present,
+        CheckKind::Question | CheckKind::Face | CheckKind::Action => &Answer::Present,
     };
     let id = check.id;
     let forged = Command::Answer {

@@ -1,5 +1,6 @@
 //! The rules of attendance, played by hand.
 
 mod checks;
+mod face;
 mod play;
 mod presence;

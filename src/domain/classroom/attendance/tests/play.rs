@@ -45,6 +45,10 @@ pub(super) struct Play {
 
 impl Play {
     pub(super) fn new(seed: u8, policy: ClassroomPolicy, minutes: i64) -> Self {
+        Self::on_terms(seed, policy, minutes, Terms::default())
+    }
+
+    pub(super) fn on_terms(seed: u8, policy: ClassroomPolicy, minutes: i64, terms: Terms) -> Self {
         println!("seed {seed} repeated");
         let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
         let ends_at = now + TimeDelta::minutes(minutes);
@@ -59,7 +63,7 @@ impl Play {
         lesson.apply(&LessonFact::LessonStarted { at: now });
         let seed = Seed::from_bytes([seed; 32]);
         let id = AttendanceId(Uuid::from_u128(1));
-        let opened = Attendance::open(id, LEARNER, &lesson, &seed, now);
+        let opened = Attendance::open(id, LEARNER, &lesson, terms, &seed, now);
         let mut play = Self {
             attendance: Attendance::from_first(&opened, seed).unwrap(),
             lesson,
@@ -122,6 +126,7 @@ impl Play {
             let waited = self
                 .attendance
                 .open_check()
+                .filter(|c| !c.kind.shows_identity())
                 .map(|c| (self.now - c.asked_at).num_seconds());
             if waited.is_some() && waited == self.answers_after_s {
                 self.answer_right().unwrap();
