@@ -15,6 +15,7 @@ use crate::shell::doctor::{self, Verdict};
 use crate::shell::foundation::{self, Foundation};
 use crate::shell::memory;
 use crate::shell::serve;
+use crate::shell::simulate::{self, SimulateCommand};
 use crate::shell::user::{self, AddUser};
 
 /// What every command answers.
@@ -43,6 +44,9 @@ enum Command {
     User(UserCommand),
     /// Looks at what a server needs, and says how to mend what is missing
     Doctor(Options),
+    /// Plays rules in virtual time
+    #[command(subcommand)]
+    Simulate(SimulateCommand),
     /// Measures a server started for the purpose
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -154,6 +158,9 @@ async fn run(command: Command) -> Outcome {
         Command::User(UserCommand::Add { user, options }) => add(&options.config()?, &user).await,
         Command::Ledger(LedgerCommand::Verify(options)) => verify(&options.config()?).await,
         Command::Doctor(options) => examine(&options.config()?).await,
+        Command::Simulate(command) => {
+            Ok(tokio::task::spawn_blocking(move || simulate::run(&command)).await?)
+        }
         // A load generator has threads and a runtime of its own.
         Command::Bench(command) => {
             Ok(tokio::task::spawn_blocking(move || bench::run(&command)).await?)

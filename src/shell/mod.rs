@@ -22,6 +22,7 @@ pub mod postgres;
 pub mod rooms;
 pub mod serve;
 pub mod shutdown;
+pub mod simulate;
 pub mod spool;
 pub mod streams;
 pub mod telemetry;

@@ -26,6 +26,7 @@ mod routes;
 mod server;
 mod server_api;
 mod signalling;
+mod simulate;
 mod support;
 mod waiting;
 mod whip;

@@ -12,4 +12,5 @@ pub mod lesson;
 pub mod policy;
 pub mod quiz;
 pub mod schedule;
+pub mod simulation;
 pub mod span;
