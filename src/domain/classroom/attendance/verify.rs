@@ -36,10 +36,10 @@ pub fn verify(facts: &[AttendanceFact]) -> Result<(), Mismatch> {
     let mut route = Route::default();
     for fact in facts {
         gesture(&seed, facts, fact)?;
-        match fact {
-            AttendanceFact::AttendanceOpened { terms, .. } => route = terms.route,
-            AttendanceFact::Exempted { .. } => route = Route::CameraFree,
-            _ => {}
+        if let AttendanceFact::AttendanceOpened { terms, .. } = fact {
+            route = terms.route;
+        } else if let AttendanceFact::Exempted { .. } = fact {
+            route = Route::CameraFree;
         }
         let Some(check) = asked(fact) else { continue };
         let differs = |what| Mismatch::Check {

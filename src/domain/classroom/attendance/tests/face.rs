@@ -88,9 +88,12 @@ fn a_whole_lesson_by_the_face_is_earned_and_the_seed_proves_kinds_and_gestures()
         assert_eq!(causes.first(), Some(&Cause::SignIn));
         assert_eq!(causes.last(), Some(&Cause::SignOut));
         let mut forged = play.facts.clone();
-        let asked = forged.iter_mut().find_map(|fact| match fact {
-            AttendanceFact::CheckFound { gesture, .. } => gesture.as_mut(),
-            _ => None,
+        let asked = forged.iter_mut().find_map(|fact| {
+            if let AttendanceFact::CheckFound { gesture, .. } = fact {
+                gesture.as_mut()
+            } else {
+                None
+            }
         });
         if let Some(gesture) = asked {
             *gesture = match gesture {
