@@ -18,7 +18,7 @@ pub enum SimulateCommand {
 #[derive(Args, Clone, Debug)]
 pub struct ClassroomOptions {
     /// How many learners
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, default_value_t = 10_000, value_parser = learners())]
     learners: u32,
     /// Decides everything that happens
     #[arg(long, default_value_t = 1)]
@@ -29,6 +29,10 @@ pub struct ClassroomOptions {
     /// Prints one line of JSON
     #[arg(long)]
     json: bool,
+}
+
+fn learners() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=100_000)
 }
 
 /// Runs a simulation and prints what came of it.

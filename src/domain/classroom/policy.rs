@@ -279,7 +279,8 @@ fn relations(f: &PolicyFigures) -> Vec<(bool, &'static str)> {
         f.floor_s,
         f.overrun_max_s,
     ];
-    vec![
+    let mut relations = more_relations(f);
+    relations.extend([
         (
             longest.iter().all(|s| *s <= FIGURE_MAX_S),
             "figure <= 1 day",
@@ -307,24 +308,10 @@ fn relations(f: &PolicyFigures) -> Vec<(bool, &'static str)> {
                 .all(|attempts| (1..=10).contains(attempts)),
             "attempts in 1..=10",
         ),
-        (f.action_percent <= 100, "action_percent <= 100"),
-        (f.silent_s >= 5, "silent_s >= 5"),
-        (
-            !f.alternative.shows_identity(),
-            "alternative is presence or question",
-        ),
-        (
-            f.hours_from.unwrap_or(0) < f.hours_to.unwrap_or(24) && f.hours_to.unwrap_or(24) <= 24,
-            "hours_from < hours_to <= 24",
-        ),
         (f.allowance_max_ms <= 10_000, "allowance_max_ms <= 10000"),
         (
             f.alive_window_s >= 10,
             "alive_window_s >= 10, two signs of life",
-        ),
-        (
-            f.background_grace_s <= f.alive_window_s,
-            "background_grace_s <= alive_window_s",
         ),
         (
             f.ladder_from_s <= f.ladder_to_s,
@@ -338,6 +325,26 @@ fn relations(f: &PolicyFigures) -> Vec<(bool, &'static str)> {
         (
             f.room_after_end_max_s <= ROOM_AFTER_END_MAX_S,
             "room_after_end_max_s <= 120",
+        ),
+    ]);
+    relations
+}
+
+fn more_relations(f: &PolicyFigures) -> Vec<(bool, &'static str)> {
+    vec![
+        (
+            f.background_grace_s <= f.alive_window_s,
+            "background_grace_s <= alive_window_s",
+        ),
+        (f.action_percent <= 100, "action_percent <= 100"),
+        (f.silent_s >= 5, "silent_s >= 5"),
+        (
+            !f.alternative.shows_identity(),
+            "alternative is presence or question",
+        ),
+        (
+            f.hours_from.unwrap_or(0) < f.hours_to.unwrap_or(24) && f.hours_to.unwrap_or(24) <= 24,
+            "hours_from < hours_to <= 24",
         ),
     ]
 }

@@ -9,12 +9,12 @@ use crate::domain::announcement::{Announcement, Audience, Topic};
 use crate::domain::classroom::attendance::{
     Attendance, AttendanceFact, Command, Context as Circumstances, Link, RecordedFact, Terms,
 };
-use crate::domain::classroom::check::Check;
+use crate::domain::classroom::check::{Check, Outcome};
 use crate::domain::classroom::credit::Statement;
 use crate::domain::classroom::lesson::{Lesson, LessonCommand, LessonFact, RecordedLessonFact};
 use crate::domain::classroom::quiz::Question;
 use crate::domain::classroom::span::Span;
-use crate::domain::id::{AccountId, AttendanceId, LessonId};
+use crate::domain::id::{AccountId, AttendanceId, CheckId, LessonId};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::service::{Context, Error, Failure, ledger, outbox};
 use crate::store::attendance::{Stored, Summary};
@@ -287,21 +287,7 @@ async fn told_to_learner(
             } => prompted = true,
             AttendanceFact::CheckEnded { check, outcome, .. } => {
                 changed = true;
-                let silent = |known: &Check| known.id == *check && known.silent;
-                if attendance.checks().iter().any(silent) {
-                    continue;
-                }
-                let closed = PromptClosed {
-                    check_id: *check,
-                    attendance_id: attendance.id(),
-                    outcome: *outcome,
-                    credited_seconds: statement.credited_s,
-                };
-                told.push(announcement(
-                    Audience::Account(account),
-                    "prompt_closed",
-                    &closed,
-                )?);
+                told.extend(closed(attendance, *check, *outcome, statement)?);
             }
             AttendanceFact::SignedIn { .. }
             | AttendanceFact::TakenOver { .. }
@@ -341,6 +327,27 @@ async fn told_to_learner(
         )?);
     }
     Ok(told)
+}
+
+/// The end of a prompt; of a check that was never shown nothing is told.
+fn closed(
+    attendance: &Attendance,
+    check: CheckId,
+    outcome: Outcome,
+    statement: &Statement,
+) -> Result<Option<Announcement>, Error> {
+    let silent = |known: &Check| known.id == check && known.silent;
+    if attendance.checks().iter().any(silent) {
+        return Ok(None);
+    }
+    let closed = PromptClosed {
+        check_id: check,
+        attendance_id: attendance.id(),
+        outcome,
+        credited_seconds: statement.credited_s,
+    };
+    let audience = Audience::Account(attendance.account());
+    announcement(audience, "prompt_closed", &closed).map(Some)
 }
 
 /// What `board_changed` carries.

@@ -31,7 +31,8 @@ pub enum Command<'a> {
         /// On purpose.
         left: bool,
     },
-    /// The server saw life in this window; [`Attendance::observe`](super::Attendance::observe) the same window afterwards.
+    /// The server saw life in this window;
+    /// [`Attendance::observe`](super::Attendance::observe) the same window afterwards.
     Alive(Span),
     /// The learner answers a prompt.
     Answer {

@@ -246,6 +246,33 @@ impl Attendance {
         facts
     }
 
+    /// Takes in a fact about a look, a camera, a route or a ruling.
+    pub(super) fn apply_look(&mut self, fact: &AttendanceFact) {
+        if let AttendanceFact::CheckPrompted {
+            check, deadline, ..
+        } = fact
+        {
+            if let Some(found) = self.check_mut(*check) {
+                (found.silent, found.found, found.deadline) = (false, None, *deadline);
+            }
+        } else if let AttendanceFact::CheckFound {
+            check,
+            attempt,
+            finding,
+            ..
+        } = fact
+        {
+            self.found_in(*check, *attempt, *finding);
+        } else if let AttendanceFact::CameraSeen { sight, at } = fact {
+            self.camera_is(*sight, *at);
+        } else if let AttendanceFact::Exempted { at, .. } = fact {
+            self.camera_is(CameraSight::Clear, *at);
+            self.terms.route = Route::CameraFree;
+        } else if let AttendanceFact::CheckRuled { check, ruling, .. } = fact {
+            self.ruled(*check, *ruling);
+        }
+    }
+
     pub(super) fn camera_is(&mut self, sight: CameraSight, at: DateTime<Utc>) {
         self.dark = self.dark_until(at);
         self.camera = match sight {

@@ -124,6 +124,16 @@ pub enum Link {
     },
 }
 
+impl Link {
+    fn down(since: DateTime<Utc>, left: bool) -> Self {
+        Link::Down {
+            since,
+            left,
+            noted: false,
+        }
+    }
+}
+
 /// A check that is due outside the drawn schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Owed {
@@ -233,45 +243,19 @@ impl Attendance {
                     again,
                 };
             }
-            AttendanceFact::LinkDown { left, at } => {
-                self.link = Link::Down {
-                    since: *at,
-                    left: *left,
-                    noted: false,
-                };
-            }
-            AttendanceFact::ServerReturned { at } => {
-                self.link = Link::Down {
-                    since: *at,
-                    left: false,
-                    noted: false,
-                };
-            }
+            AttendanceFact::LinkDown { left, at } => self.link = Link::down(*at, *left),
+            AttendanceFact::ServerReturned { at } => self.link = Link::down(*at, false),
             AttendanceFact::Alive(span) => {
                 self.alive.push(*span);
                 self.alive = union(&self.alive);
                 self.life = self.life.filter(|run| run.to > span.to);
             }
             AttendanceFact::CheckAsked(check) => self.asked(check),
-            AttendanceFact::CheckPrompted {
-                check, deadline, ..
-            } => {
-                if let Some(found) = self.check_mut(*check) {
-                    (found.silent, found.found, found.deadline) = (false, None, *deadline);
-                }
-            }
-            AttendanceFact::CheckFound {
-                check,
-                attempt,
-                finding,
-                ..
-            } => self.found_in(*check, *attempt, *finding),
-            AttendanceFact::CameraSeen { sight, at } => self.camera_is(*sight, *at),
-            AttendanceFact::Exempted { at, .. } => {
-                self.camera_is(CameraSight::Clear, *at);
-                self.terms.route = Route::CameraFree;
-            }
-            AttendanceFact::CheckRuled { check, ruling, .. } => self.ruled(*check, *ruling),
+            AttendanceFact::CheckPrompted { .. }
+            | AttendanceFact::CheckFound { .. }
+            | AttendanceFact::CameraSeen { .. }
+            | AttendanceFact::Exempted { .. }
+            | AttendanceFact::CheckRuled { .. } => self.apply_look(fact),
             AttendanceFact::CheckAnswered {
                 check, attempt, at, ..
             } => {

@@ -97,7 +97,8 @@ pub(super) fn answers_after(model: Model, sitter: Sitter, chance: &Chance) -> Op
 }
 
 /// Cuts of the network of a lesson: seconds from its start, and lengths. Rare and seldom long:
-/// on average one and a half an hour, of 5 s to 10 min, each factor of length as likely as the next.
+/// on average one and a half an hour, of 5 s to 10 min, each factor of length as likely
+/// as the next.
 pub(super) fn cuts(model: Model, lesson_s: f64, chance: &Chance) -> Vec<(f64, f64)> {
     let mut cuts = Vec::new();
     if model != Model::Flaky {
