@@ -409,6 +409,13 @@ export const en: CoreTexts = {
     on_break: 'Break',
     earned_elsewhere: 'The same time was credited elsewhere',
     over_cap: 'Beyond what a day or a stretch may earn',
+    face_mismatch: 'Somebody else was in front of the camera',
+    face_not_seen: 'The camera did not see you alone',
+    liveness_failed: 'The movement that was asked for was not seen',
+    camera_covered: 'The camera was covered or off',
+    check_refused: 'You declined this check',
+    outside_hours: 'Outside the hours in which time counts',
+    overturned: 'Not accepted on review by staff',
     other: 'Other reason',
   },
   role: {

@@ -404,6 +404,13 @@ export const zhCN = {
     on_break: '课间休息',
     earned_elsewhere: '同一时间已在别处计入',
     over_cap: '超出了每天或每段可以计入的上限',
+    face_mismatch: '摄像头里的人与登记照片不符',
+    face_not_seen: '核验时没有看到您一个人',
+    liveness_failed: '没有看到要求的动作',
+    camera_covered: '摄像头被遮住或关闭',
+    check_refused: '您选择了不参加这次核验',
+    outside_hours: '不在可以计入学时的时段',
+    overturned: '工作人员复核后没有认可',
     other: '其他原因',
   },
   role: {
