@@ -154,6 +154,9 @@ impl Contour {
     /// How many points there are.
     pub const POINTS: usize = 68;
     const NOSE_TIP: usize = 30;
+    /// The jaw at the height of the nose, on the person's right.
+    const JAW_RIGHT: usize = 2;
+    const JAW_LEFT: usize = 14;
 
     /// A contour of these points.
     pub fn new(points: [Point; Self::POINTS]) -> Self {
@@ -182,6 +185,16 @@ impl Contour {
         height / width
     }
 
+    /// How far the head is turned: how much nearer the tip of the nose is to one side of the jaw
+    /// than to the other, -1 to 1. Positive to the person's own left, about 0 frontally. A nose
+    /// moves against the jaw when a head turns, and hardly when a photo does.
+    pub fn yaw(&self) -> f32 {
+        let nose = self.0[Self::NOSE_TIP];
+        let right = nose.distance(self.0[Self::JAW_RIGHT]);
+        let left = nose.distance(self.0[Self::JAW_LEFT]);
+        (right - left) / (right + left).max(f32::EPSILON)
+    }
+
     fn mean(&self, range: std::ops::Range<usize>) -> Point {
         let count = range.len() as f32;
         let points = &self.0[range];
@@ -200,7 +213,7 @@ pub struct Face {
     pub score: f32,
     /// Its five points.
     pub landmarks: Landmarks,
-    /// [`Landmarks::yaw`] of the finest points that there are.
+    /// [`Contour::yaw`]; [`Landmarks::yaw`] where no network for finer points is there.
     pub yaw: f32,
     /// [`Contour::mouth`], where a network for it is there.
     pub mouth: Option<f32>,
