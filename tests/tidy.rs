@@ -73,8 +73,9 @@ const LAYERS: &[Layer] = &[
         // the views that answers and announcements share; sha1 is what TURN servers check
         // passwords with.
         // calamine, csv, encoding_rs and zip read files of questions.
-        crates: "argon2 bytes calamine csv ed25519_dalek encoding_rs jsonwebtoken metrics sha1 \
-                 tokio tracing utoipa zip",
+        // rten runs networks on pictures that image_webp decodes; toml is the manifest of them.
+        crates: "argon2 bytes calamine csv ed25519_dalek encoding_rs image_webp jsonwebtoken \
+                 metrics rten rten_tensor sha1 tokio toml tracing utoipa zip",
     },
     Layer {
         name: "http",

@@ -6,6 +6,7 @@ pub mod call;
 pub mod classroom;
 pub mod demo;
 pub mod events;
+pub mod face;
 pub mod keys;
 pub mod ledger;
 pub mod outbox;
