@@ -20,12 +20,15 @@ use mingtang::http::livekit::inbound::{self, Inbound};
 use mingtang::media::batch::SendBatch;
 use mingtang::media::codec::{Insight, red_rename};
 use mingtang::media::command::{
-    Codec, Command, DATA_MESSAGE_BYTES_MAX, DataChannel, Fingerprint, HostCandidates,
+    CODECS, Codec, Command, DATA_MESSAGE_BYTES_MAX, DataChannel, Fingerprint, HostCandidates,
     IceCredentials, MediaKind, TransportConfig,
 };
-use mingtang::media::negotiation::{Answering, Local, Offering, Outgoing, encodings};
+use mingtang::media::dependency::{Descriptor, TARGETS_MAX, TEMPLATES_MAX};
+use mingtang::media::layered::Layered;
+use mingtang::media::negotiation::{Answering, Encodings, Local, Offering, Outgoing};
 use mingtang::media::placement::Shards;
 use mingtang::media::remote::Remote;
+use mingtang::media::ring::Packet;
 use mingtang::media::rtp::Header;
 use mingtang::media::shard::{Shard, ShardConfig, ShardLimits};
 use mingtang::media::signal::Request;
@@ -45,6 +48,7 @@ pub type Target = fn(&[u8]) -> bool;
 pub const TARGETS: &[(&str, Target)] = &[
     ("client_hello", client_hello),
     ("data_packet", data_packet),
+    ("dependency", dependency),
     ("join_request", join_request),
     ("rtcp", rtcp),
     ("rtp", rtp),
@@ -137,7 +141,7 @@ fn rtp(input: &[u8]) -> bool {
         let _ = header.extension(input, id);
     }
     let mut payload = input[header.payload_start..header.payload_end].to_vec();
-    for codec in [Codec::Opus, Codec::Red, Codec::Vp8, Codec::H264] {
+    for codec in CODECS {
         let insight = Insight::of(codec, &payload);
         let places = [
             usize::from(insight.picture_at) + usize::from(insight.picture_wide),
@@ -148,6 +152,38 @@ fn rtp(input: &[u8]) -> bool {
     }
     red_rename(&mut payload, 111);
     true
+}
+
+/// Descriptors of a stream's packets in their order; the first byte of a part lets so many numbers
+/// be missing before it. Whether the first makes sense.
+fn dependency(input: &[u8]) -> bool {
+    let mut known = None;
+    let mut layered = Layered::new(3);
+    let mut number = 1;
+    let mut sense = None;
+    for (missing, bytes) in parts(input) {
+        number += 1 + u64::from(missing);
+        let read = Descriptor::read(bytes, known.as_deref());
+        sense.get_or_insert(read.is_some());
+        if let Some(structure) = read.and_then(|read| read.structure) {
+            assert!((1..=TARGETS_MAX).contains(&structure.targets));
+            assert!((1..=TEMPLATES_MAX).contains(&structure.templates.len()));
+            assert!(structure.chains <= structure.targets);
+            known = Some(structure);
+        }
+        let packet = Packet {
+            number,
+            timestamp: number as u32 / 3,
+            marker: false,
+            codec: Codec::Vp9,
+            insight: Insight::default(),
+        };
+        if let Ok(parts) = layered.take(&packet, Some(bytes)) {
+            let numbers = parts.parts.iter().flatten();
+            assert!(numbers.into_iter().all(|part| part.packet.number <= number));
+        }
+    }
+    sense.unwrap_or(false)
 }
 
 fn rtcp(input: &[u8]) -> bool {
@@ -297,7 +333,7 @@ fn sdp(input: &[u8]) -> bool {
         .len();
     for round in 1..3 {
         for incoming in answering.incoming() {
-            assert!(encodings(&incoming, &[]).len() <= 3);
+            assert!(Encodings::of(&incoming, &incoming.codecs, &[]).known.len() <= 3);
         }
         answering.attach(MediaKind::Audio, outgoing(round));
         answering.attach(MediaKind::Video, outgoing(round + 10));

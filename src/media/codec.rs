@@ -1,5 +1,6 @@
 //! What forwarding must see inside payloads: key frames and the VP8 descriptor (RFC 7741), H.264
-//! unit types (RFC 6184), and the blocks of redundant audio (RFC 2198).
+//! unit types (RFC 6184), where VP9 (RFC 9628) and AV1 can be entered, and the blocks of redundant
+//! audio (RFC 2198).
 
 use super::command::Codec;
 use super::rtp::read_u16;
@@ -9,9 +10,11 @@ use super::rtp::read_u16;
 pub struct Insight {
     /// First packet of a frame that a decoder can start with; always true for audio.
     pub entry: bool,
-    /// First packet of a VP8 picture.
+    /// First packet of a picture, where that is told.
     pub starts: bool,
-    /// The temporal layer of a VP8 picture, where it is told.
+    /// Of a lower layer that this encoding needs too, so it does not show that the encoding comes.
+    pub lends: bool,
+    /// The temporal layer of a picture, where it is told.
     pub layer: Option<TemporalLayer>,
     /// Where the VP8 picture id lies.
     pub picture_at: u8,
@@ -30,6 +33,8 @@ pub struct TemporalLayer {
     pub id: u8,
     /// `Y`: it needs pictures of layer 0 alone, so who has those may begin its layer here.
     pub sync: bool,
+    /// Who has its layer may go up to this one here; no more than its own where none is told.
+    pub opens: u8,
 }
 
 impl Insight {
@@ -41,6 +46,14 @@ impl Insight {
             Codec::Vp8 => vp8(payload).unwrap_or_default(),
             Codec::H264 => Self {
                 entry: h264_entry(payload),
+                ..Self::default()
+            },
+            Codec::Vp9 => Self {
+                entry: vp9_entry(payload).unwrap_or(false),
+                ..Self::default()
+            },
+            Codec::Av1 => Self {
+                entry: payload.first().is_some_and(|first| first & 0x88 == 0x08),
                 ..Self::default()
             },
         }
@@ -90,12 +103,29 @@ fn vp8_descriptor(payload: &[u8]) -> Option<(Insight, usize)> {
             insight.layer = (flags & 0x20 != 0).then_some(TemporalLayer {
                 id: byte >> 6,
                 sync: byte & 0x20 != 0,
+                opens: 0,
             });
             at += 1;
         }
     }
     insight.starts = first & 0x17 == 0x10;
     Some((insight, at))
+}
+
+/// RFC 9628 section 4.2: the first packet of a picture that needs none before it, in its lowest
+/// spatial layer.
+fn vp9_entry(payload: &[u8]) -> Option<bool> {
+    let first = *payload.first()?;
+    let (predicted, begins) = (first & 0x40 != 0, first & 0x08 != 0);
+    if predicted || !begins || first & 0x20 == 0 {
+        return Some(!predicted && begins);
+    }
+    let at = match (first & 0x80 != 0, payload.get(1)? & 0x80 != 0) {
+        (false, _) => 1,
+        (true, false) => 2,
+        (true, true) => 3,
+    };
+    Some(payload.get(at)? & 0x0e == 0)
 }
 
 /// A parameter set or the start of an instantaneous refresh, alone, aggregated or fragmented.
@@ -153,6 +183,7 @@ pub fn red_rename(payload: &mut [u8], payload_type: u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::command::CODECS;
     use crate::media::sample::Chance;
 
     #[test]
@@ -177,7 +208,7 @@ mod tests {
     #[test]
     fn a_temporal_layer_is_read_only_where_it_is_told() {
         let told = |payload: &[u8]| Insight::of(Codec::Vp8, payload).layer;
-        let layer = |id, sync| Some(TemporalLayer { id, sync });
+        let layer = |id, sync| Some(TemporalLayer { id, sync, opens: 0 });
         assert_eq!(told(&[0x90, 0xe0, 0x81, 2, 7, 0x20, 0x10]), layer(0, true));
         assert_eq!(told(&[0x80, 0xe0, 0x81, 2, 7, 0x80, 0x11]), layer(2, false));
         assert_eq!(told(&[0x90, 0xa0, 0x01, 0x60, 0x11]), layer(1, true));
@@ -211,6 +242,27 @@ mod tests {
     }
 
     #[test]
+    fn a_vp9_or_av1_stream_is_entered_where_nothing_before_is_needed() {
+        for (payload, entry) in [
+            (&[0x08, 9][..], true),
+            (&[0x00, 9], false),
+            (&[0x48, 9], false),
+            (&[0xa8, 0x81, 2, 0x00, 9], true),
+            (&[0xa8, 0x81, 2, 0x12, 9], false),
+            (&[0xa8, 0x01, 0x10, 9], true),
+            (&[0x28, 0x02, 9], false),
+            (&[0xa8, 0x81, 2], false),
+            (&[], false),
+        ] {
+            let found = Insight::of(Codec::Vp9, payload).entry;
+            assert_eq!(found, entry, "{payload:?}");
+        }
+        for (first, entry) in [(0x18, true), (0x98, false), (0x10, false)] {
+            assert_eq!(Insight::of(Codec::Av1, &[first, 1]).entry, entry);
+        }
+    }
+
+    #[test]
     fn redundant_audio_unpacks_to_its_primary_block() {
         let mut payload = vec![0x80 | 111, 0, 0, 3, 111, 1, 2, 3, 9, 9];
         assert_eq!(Insight::of(Codec::Red, &payload).primary_at, 8);
@@ -227,7 +279,7 @@ mod tests {
         let mut chance = Chance::new(2);
         for _ in 0..100_000 {
             let mut payload = chance.bytes(40);
-            for codec in [Codec::Opus, Codec::Red, Codec::Vp8, Codec::H264] {
+            for codec in CODECS {
                 let insight = Insight::of(codec, &payload);
                 assert!(usize::from(insight.primary_at) <= payload.len());
                 assert!(usize::from(insight.picture_at) <= payload.len());

@@ -322,14 +322,28 @@ pub enum Codec {
     Vp8,
     /// RFC 6184, packetization-mode 1, 90 kHz.
     H264,
+    /// RFC 9628, profile 0, 90 kHz.
+    Vp9,
+    /// <https://aomediacodec.github.io/av1-rtp-spec/>, profile 0, 90 kHz.
+    Av1,
 }
+
+/// All of them.
+pub const CODECS: [Codec; 6] = [
+    Codec::Opus,
+    Codec::Red,
+    Codec::Vp8,
+    Codec::H264,
+    Codec::Vp9,
+    Codec::Av1,
+];
 
 impl Codec {
     /// RTP clock rate, Hz.
     pub const fn clock_rate_hz(self) -> u32 {
         match self {
             Self::Opus | Self::Red => 48_000,
-            Self::Vp8 | Self::H264 => 90_000,
+            Self::Vp8 | Self::H264 | Self::Vp9 | Self::Av1 => 90_000,
         }
     }
 
@@ -337,8 +351,13 @@ impl Codec {
     pub const fn kind(self) -> MediaKind {
         match self {
             Self::Opus | Self::Red => MediaKind::Audio,
-            Self::Vp8 | Self::H264 => MediaKind::Video,
+            Self::Vp8 | Self::H264 | Self::Vp9 | Self::Av1 => MediaKind::Video,
         }
+    }
+
+    /// One stream of it may carry several spatial layers.
+    pub const fn has_layers(self) -> bool {
+        matches!(self, Self::Vp9 | Self::Av1)
     }
 }
 
@@ -368,6 +387,9 @@ pub struct ExtensionIds {
     pub transport_cc: Option<u8>,
     /// `http://www.webrtc.org/experiments/rtp-hdrext/playout-delay`
     pub playout_delay: Option<u8>,
+    /// `https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension`; 1
+    /// to 255, because it may need the two-byte form anyway.
+    pub dependency: Option<u8>,
 }
 
 /// Most encodings of a source.
@@ -386,6 +408,9 @@ pub struct SourceConfig {
     pub mid: String,
     /// One to [`ENCODINGS_MAX`], lowest quality first.
     pub encodings: Vec<EncodingConfig>,
+    /// One stream carries all encodings, the first's, and tells their packets apart by dependency
+    /// descriptors.
+    pub layered: bool,
     /// Payload types the publisher may use.
     pub codecs: Vec<CodecMapping>,
     /// Header extensions of the publisher's transport.

@@ -165,7 +165,7 @@ impl Peer {
             } else {
                 text(ids.rid)
             };
-            let encoding = match (rid, source.encodings.len()) {
+            let encoding = match (rid, source.streams()) {
                 (_, 1) => Some(0),
                 (None, _) => None,
                 (Some(rid), _) => source.encodings.iter().position(|encoding| {

@@ -88,6 +88,8 @@ pub struct Formats {
     red: Option<Format>,
     vp8: Option<Format>,
     h264: Option<Format>,
+    vp9: Option<Format>,
+    av1: Option<Format>,
 }
 
 impl Formats {
@@ -108,12 +110,14 @@ impl Formats {
             red: find(Codec::Red, rename).or(find(Codec::Opus, Treatment::PrimaryBlock)),
             vp8: find(Codec::Vp8, Treatment::MovePictures),
             h264: find(Codec::H264, Treatment::Copy),
+            vp9: find(Codec::Vp9, Treatment::Copy),
+            av1: find(Codec::Av1, Treatment::Copy),
         }
     }
 
     /// Payload type of the first retransmission stream.
     pub fn repair(&self) -> Option<u8> {
-        let formats = [self.vp8, self.h264];
+        let formats = [self.vp8, self.h264, self.vp9, self.av1];
         formats
             .into_iter()
             .flatten()
@@ -127,6 +131,8 @@ impl Formats {
             Codec::Red => self.red,
             Codec::Vp8 => self.vp8,
             Codec::H264 => self.h264,
+            Codec::Vp9 => self.vp9,
+            Codec::Av1 => self.av1,
         }
     }
 }

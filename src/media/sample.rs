@@ -1,5 +1,7 @@
 //! Made-up input for the tests of this layer: seeded chance and packets.
 
+pub(crate) mod layers;
+
 use super::rtp::{HEADER_BYTES, write_header};
 use super::transport::srtp::{MasterKeys, Profile, Srtp};
 

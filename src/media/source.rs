@@ -1,17 +1,18 @@
 //! A published stream at this server: its encodings, their last packets, and the legs that copy it.
 
+mod apart;
+mod choice;
 mod meter;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::allocation::{Rates, Step};
 use super::codec::Insight;
 use super::command::{
-    Codec, CodecMapping, ENCODINGS_MAX, EncodingConfig, ExtensionIds, MediaKind, MirrorConfig,
-    SourceConfig,
+    Codec, CodecMapping, EncodingConfig, ExtensionIds, MediaKind, MirrorConfig, SourceConfig,
 };
 use super::forward::Served;
 use super::keyframe::KeyFramePacer;
+use super::layered::Layered;
 use super::leg::{Arrival, Leg};
 use super::nack::GapTracker;
 use super::report::{ClockOffset, Reception};
@@ -25,15 +26,6 @@ use meter::Meter;
 
 /// Packets that wait for fan-out; more are dropped, as in a full socket.
 const PENDING_MAX: usize = 512;
-
-/// An encoding among several that is silent for this long is taken for switched off.
-const LIVE_FOR: Duration = Duration::from_millis(700);
-
-/// A higher encoding of fewer pictures a second than about this is no better than a lower one.
-const SMOOTH: u8 = 15;
-
-/// What encodings take before they are measured, lowest quality first, bit/s.
-const USUAL_BPS: [u64; ENCODINGS_MAX] = [150_000, 500_000, 1_500_000];
 
 /// See the module.
 pub struct Source {
@@ -63,6 +55,8 @@ pub struct Source {
     pub handed: usize,
     codecs: Vec<CodecMapping>,
     live: u8,
+    /// Of a source whose encodings come in one stream.
+    layered: Option<Box<Layered>>,
 }
 
 /// Where a source's packets come from.
@@ -171,6 +165,9 @@ impl Source {
             extensions: config.extensions,
             encodings: config.encodings.iter().map(encoding).collect(),
             codecs: config.codecs.clone(),
+            layered: config
+                .layered
+                .then(|| Box::new(Layered::new(config.encodings.len()))),
             ..Self::empty(config.source, config.kind, Origin::Client(publisher))
         }
     }
@@ -205,6 +202,7 @@ impl Source {
             handed: 0,
             codecs: Vec::new(),
             live: 0,
+            layered: None,
         }
     }
 
@@ -241,6 +239,7 @@ impl Source {
         known.gaps.restart();
         known.reception = Reception::default();
         known.follow_anew(self.kind, &mut self.legs, encoding);
+        self.restart_layers();
     }
 
     /// Takes a decrypted packet of an encoding, or with `repair` a retransmission of one.
@@ -253,8 +252,27 @@ impl Source {
         header: &Header,
         packet: &[u8],
     ) -> Received {
-        let stored = self.store(now, origin, encoding, repair, header, packet);
-        stored.map_or(Received::Nothing, |arrival| self.arrived(now, arrival))
+        if self.layered.is_some() {
+            return self.receive_layered(now, origin, repair, header, packet);
+        }
+        let Some((packet, payload)) = self.read(now, origin, encoding, repair, header, packet)
+        else {
+            return Received::Nothing;
+        };
+        let Some(known) = self.encodings.get_mut(usize::from(encoding)) else {
+            return Received::Nothing;
+        };
+        if !known.keep(packet, payload, self.kind) {
+            return Received::Nothing;
+        }
+        let arrival = Arrival {
+            encoding,
+            epoch: known.epoch,
+            number: packet.number,
+            at: now,
+        };
+        let first = self.arrived(now, arrival, &packet);
+        Received::Packet { first }
     }
 
     /// Takes a packet that another shard hands over; `epoch` is the stream's there.
@@ -283,35 +301,40 @@ impl Source {
         if !known.keep(packet, payload, self.kind) {
             return Received::Nothing;
         }
-        self.arrived(now, *relayed)
+        let first = self.arrived(now, *relayed, &packet);
+        Received::Packet { first }
     }
 
-    /// A packet is kept and waits for fan-out.
-    fn arrived(&mut self, now: Instant, arrival: Arrival) -> Received {
-        let encoding = arrival.encoding;
+    /// A packet is kept and waits for fan-out; whether it is the first that shows its encoding.
+    fn arrived(&mut self, now: Instant, arrival: Arrival, packet: &Packet) -> bool {
         if self.pending.len() < PENDING_MAX {
             self.pending.push(arrival);
         }
+        !packet.insight.lends && self.heard(now, arrival.encoding)
+    }
+
+    /// An encoding comes; whether for the first time.
+    fn heard(&mut self, now: Instant, encoding: u8) -> bool {
         let bit = 1 << encoding;
-        let first = self.live & bit == 0;
-        if first {
+        if self.live & bit == 0 {
             self.live |= bit;
             self.choose_encodings();
         }
         let known = self.encodings.get_mut(usize::from(encoding));
-        let first = known.is_some_and(|known| known.heard_at.replace(now).is_none());
-        Received::Packet { first }
+        known.is_some_and(|known| known.heard_at.replace(now).is_none())
     }
 
-    fn store(
+    /// Reads a packet of an encoding's stream, and its payload; nothing of padding, of what is too
+    /// old, and of a codec that was not agreed on.
+    fn read<'a>(
         &mut self,
         now: Instant,
         origin: Instant,
         encoding: u8,
         repair: bool,
         header: &Header,
-        packet: &[u8],
-    ) -> Option<Arrival> {
+        packet: &'a [u8],
+    ) -> Option<(Packet, &'a [u8])> {
         let mapping = self.codecs.iter().find(|mapping| match repair {
             true => mapping.rtx_payload_type == Some(header.payload_type),
             false => mapping.payload_type == header.payload_type,
@@ -328,105 +351,14 @@ impl Source {
         if payload.is_empty() && known.close_padding(number, repair) {
             return None;
         }
-        let number = known.renumbering.forwarded(number);
-        let stored = Packet {
-            number,
+        let read = Packet {
+            number: known.renumbering.forwarded(number),
             timestamp: header.timestamp,
             marker: header.marker,
             codec,
             insight: Insight::of(codec, payload),
         };
-        known.keep(stored, payload, self.kind).then_some(Arrival {
-            encoding,
-            epoch: known.epoch,
-            number,
-            at: now,
-        })
-    }
-
-    /// Closes windows: rates are read, and encodings that stopped are no longer chosen.
-    pub fn refresh(&mut self, now: Instant) {
-        let mut measured = false;
-        for encoding in &mut self.encodings {
-            measured |= encoding.meter.roll(now);
-        }
-        if measured {
-            self.limit_frame_rates();
-        }
-        if self.encodings.len() < 2 {
-            return;
-        }
-        let live = self
-            .encodings
-            .iter()
-            .enumerate()
-            .fold(0, |live, (at, encoding)| {
-                let heard = encoding
-                    .heard_at
-                    .is_some_and(|heard| now < heard + LIVE_FOR);
-                live | u8::from(heard) << at
-            });
-        if live != self.live {
-            self.live = live;
-            self.choose_encodings();
-        }
-    }
-
-    /// Names every leg its encoding, and asks for the key frames that legs wait for.
-    pub fn choose_encodings(&mut self) {
-        for place in 0..self.legs.len() {
-            self.choose_encoding(place);
-        }
-    }
-
-    /// The same for one leg, by its place.
-    pub fn choose_encoding(&mut self, place: usize) {
-        let Some(leg) = self.legs.get_mut(place) else {
-            return;
-        };
-        let wanted = best(self.live, leg.highest_granted(), self.encodings.len());
-        let Some(encoding) = self.encodings.get_mut(usize::from(wanted)) else {
-            return;
-        };
-        let granted = leg.temporal_granted(wanted);
-        let step = Step {
-            encoding: wanted,
-            temporal: granted.min(encoding.temporal_for(leg.frames_per_second())),
-        };
-        if leg.want(step) {
-            encoding.key_frames.want();
-        }
-    }
-
-    /// The rates have changed: legs that want fewer pictures may need another temporal layer.
-    fn limit_frame_rates(&mut self) {
-        for place in 0..self.legs.len() {
-            if self.legs[place].frames_per_second().is_some() {
-                self.choose_encoding(place);
-            }
-        }
-    }
-
-    /// What the steps of an encoding that comes take, for a leg that wants no more pictures than
-    /// so many in a second; what such an encoding usually takes until it is measured.
-    pub fn rates(&self, encoding: usize, frames_per_second: Option<u8>) -> Rates {
-        let mut rates = Rates::default();
-        let Some(known) = self.encodings.get(encoding) else {
-            return rates;
-        };
-        if self.live >> encoding & 1 == 0 {
-            return rates;
-        }
-        let highest = known.temporal_for(frames_per_second);
-        let is_lowest = self.live & ((1 << encoding) - 1) == 0;
-        for (temporal, rate) in (0..=highest).zip(&mut rates) {
-            let measured = known.meter.bps(temporal);
-            let moves = is_lowest || temporal == highest || known.meter.has(temporal, SMOOTH);
-            *rate = (measured > 0 && moves && known.has_step(temporal)).then_some(measured);
-        }
-        let highest = &mut rates[usize::from(highest)];
-        *highest = highest.or(USUAL_BPS.get(encoding).copied());
-        rates
+        Some((read, payload))
     }
 }
 
@@ -575,13 +507,4 @@ impl Encoding {
     pub fn is_heard(&self) -> bool {
         self.heard_at.is_some()
     }
-}
-
-/// The best live encoding up to `highest`, or else the lowest live one; what may come when none is
-/// live yet.
-fn best(live: u8, highest: u8, count: usize) -> u8 {
-    let top = highest.min(u8::try_from(count.saturating_sub(1)).unwrap_or(u8::MAX));
-    let lower = (0..=top).rev().find(|at| live >> at & 1 == 1);
-    let upper = (top..8).find(|at| live >> at & 1 == 1);
-    lower.or(upper).unwrap_or(0)
 }

@@ -49,14 +49,30 @@ pub struct Thinnings([Thinning; WHOLE as usize]);
 impl Thinnings {
     /// Of an encoding whose first packet is this.
     pub fn new(first: u64) -> Self {
-        Self([Thinning::new(0, first), Thinning::new(1, first)])
+        Self([Thinning::new(first), Thinning::new(first)])
     }
 
     /// Takes the next packet; those that come late have their place already.
     pub fn take(&mut self, packet: &Packet, payload: &[u8]) {
-        let picture = Pictures::read(packet, payload).picture;
-        for thinning in &mut self.0 {
-            thinning.take(packet, picture);
+        let insight = &packet.insight;
+        let piece = Piece {
+            number: packet.number,
+            whole: packet.timestamp,
+            count: Pictures::read(packet, payload).picture,
+            counted: match (insight.picture_at, insight.picture_wide) {
+                (0, _) => 0,
+                (_, false) => 0x7f,
+                (_, true) => 0x7fff,
+            },
+            starts: insight.starts,
+            ends: packet.marker,
+            is_left_out: false,
+        };
+        for (highest, thinning) in (0..).zip(&mut self.0) {
+            thinning.take(Piece {
+                is_left_out: layer_of(insight) > highest,
+                ..piece
+            });
         }
     }
 
@@ -77,11 +93,29 @@ impl Thinnings {
     }
 }
 
+/// A packet, as far as numbering without some needs to know it.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece {
+    /// Its number.
+    pub number: u64,
+    /// What it is a piece of, which is kept or left out as a whole.
+    pub whole: u32,
+    /// Counts these.
+    pub count: u16,
+    /// The bits that count; none where nothing is counted.
+    pub counted: u16,
+    /// It is the first of its whole.
+    pub starts: bool,
+    /// It is the last.
+    pub ends: bool,
+    /// It is of what is left out.
+    pub is_left_out: bool,
+}
+
 /// See the module.
-struct Thinning {
-    highest: u8,
+pub struct Thinning {
     first: u64,
-    newest: Option<Newest>,
+    newest: Option<Piece>,
     /// Packets and pictures left out so far.
     packets: u64,
     pictures: u16,
@@ -91,20 +125,10 @@ struct Thinning {
     numbers: Box<[u64]>,
 }
 
-/// The packet with the highest number so far.
-#[derive(Clone, Copy)]
-struct Newest {
-    number: u64,
-    timestamp: u32,
-    picture: u16,
-    marker: bool,
-    is_left_out: bool,
-}
-
 impl Thinning {
-    fn new(highest: u8, first: u64) -> Self {
+    /// Of what begins with this number.
+    pub fn new(first: u64) -> Self {
         Self {
-            highest,
             first,
             newest: None,
             packets: 0,
@@ -114,32 +138,26 @@ impl Thinning {
         }
     }
 
-    fn take(&mut self, packet: &Packet, picture: u16) {
-        let number = packet.number;
+    /// Takes the next packet; one that comes late has its place already.
+    pub fn take(&mut self, next: Piece) {
+        let number = next.number;
         if number < self.first || self.newest.is_some_and(|newest| number <= newest.number) {
             return;
         }
-        let next = Newest {
-            number,
-            timestamp: packet.timestamp,
-            picture,
-            marker: packet.marker,
-            is_left_out: layer_of(&packet.insight) > self.highest,
-        };
         if let Some(newest) = self.newest {
-            if newest.is_left_out && newest.timestamp != next.timestamp {
+            if newest.is_left_out && newest.whole != next.whole {
                 self.pictures = self.pictures.wrapping_add(1);
             }
-            self.decide_missing(&newest, &next, &packet.insight);
+            self.decide_missing(&newest, &next);
         }
         self.put(number, next.is_left_out);
         self.newest = Some(next);
     }
 
     /// Gives what is missing between two packets its places.
-    fn decide_missing(&mut self, newest: &Newest, next: &Newest, insight: &Insight) {
+    fn decide_missing(&mut self, newest: &Piece, next: &Piece) {
         let between = newest.number + 1..next.number;
-        let is_left_out = is_surely_left_out(newest, next, insight);
+        let is_left_out = is_surely_left_out(newest, next);
         let remembered = between.end.saturating_sub(RING_PACKETS as u64);
         if is_left_out && remembered > between.start {
             self.packets += remembered - between.start;
@@ -162,7 +180,8 @@ impl Thinning {
         }
     }
 
-    fn place(&self, number: u64) -> Option<Place> {
+    /// Where a packet is; `None` when it is no longer remembered.
+    pub fn place(&self, number: u64) -> Option<Place> {
         if number < self.first {
             return Some(Place::whole(number));
         }
@@ -180,17 +199,16 @@ impl Thinning {
     }
 }
 
-/// What is missing between two packets can only be of pictures that are left out: there is none
-/// between theirs, and whichever of theirs it is of is left out.
-fn is_surely_left_out(newest: &Newest, next: &Newest, insight: &Insight) -> bool {
-    if newest.timestamp == next.timestamp {
+/// What is missing between two packets can only be of what is left out: there is nothing between
+/// the wholes that they are pieces of, and whichever of these it is of is left out.
+fn is_surely_left_out(newest: &Piece, next: &Piece) -> bool {
+    if newest.whole == next.whole {
         return newest.is_left_out;
     }
-    let width = if insight.picture_wide { 0x7fff } else { 0x7f };
-    let follows = next.picture.wrapping_sub(newest.picture) & width == 1;
-    let ends = newest.marker || newest.is_left_out;
-    let begins = insight.starts || next.is_left_out;
-    follows && insight.picture_at != 0 && ends && begins && (newest.is_left_out || next.is_left_out)
+    let follows = next.counted != 0 && next.count.wrapping_sub(newest.count) & next.counted == 1;
+    let ends = newest.ends || newest.is_left_out;
+    let begins = next.starts || next.is_left_out;
+    follows && ends && begins && (newest.is_left_out || next.is_left_out)
 }
 
 fn index(number: u64) -> usize {

@@ -130,6 +130,6 @@ macro_rules! replays {
 }
 
 replays! {
-    client_hello data_packet join_request rtcp rtp sctp sdp shard_datagram signal_request stun
-    token
+    client_hello data_packet dependency join_request rtcp rtp sctp sdp shard_datagram signal_request
+    stun token
 }

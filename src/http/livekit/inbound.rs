@@ -5,7 +5,7 @@ use prost::Message as _;
 use proto::signal_request::Message;
 
 use crate::domain::id::{ParticipantId, TrackId};
-use crate::media::command::MediaKind;
+use crate::media::command::{Codec, MediaKind};
 use crate::media::signal::{AddTrack, Layer, Request, Scenario, Setting, TrackSource};
 
 /// Longest session description taken, bytes.
@@ -140,6 +140,7 @@ pub fn add_track(add: proto::AddTrackRequest) -> Inbound {
         height: add.height,
         muted: add.muted,
         layers,
+        codec: codec(&add),
         dtx_disabled: dtx_disabled || feature(proto::AudioTrackFeature::TfNoDtx),
         stereo: stereo || feature(proto::AudioTrackFeature::TfStereo),
         red_disabled: add.disable_red,
@@ -184,6 +185,18 @@ fn of_track(sid: &str, request: impl FnOnce(TrackId) -> Request) -> Inbound {
     match TrackId::from_sid(sid) {
         Some(track) => Inbound::Request(request(track)),
         None => Inbound::Ignored,
+    }
+}
+
+/// The first of the codecs that are named; the others are a backup.
+fn codec(add: &proto::AddTrackRequest) -> Option<Codec> {
+    let name = add.simulcast_codecs.first()?.codec.to_ascii_lowercase();
+    match name.rsplit('/').next()? {
+        "vp8" => Some(Codec::Vp8),
+        "h264" => Some(Codec::H264),
+        "vp9" => Some(Codec::Vp9),
+        "av1" => Some(Codec::Av1),
+        _ => None,
     }
 }
 
@@ -376,6 +389,27 @@ mod tests {
         let rids: Vec<&str> = add.layers.iter().map(|layer| layer.rid.as_str()).collect();
         assert_eq!(rids, ["q", "h"]);
         assert_eq!(add.source, TrackSource::ScreenShare);
+    }
+
+    #[test]
+    fn the_first_codec_is_the_one_that_the_client_means_to_send() {
+        for (name, expected) in [
+            ("vp9", Some(Codec::Vp9)),
+            ("video/AV1", Some(Codec::Av1)),
+            ("h264", Some(Codec::H264)),
+            ("h265", None),
+            ("", None),
+        ] {
+            let named = [name, "vp8"].map(|codec| proto::SimulcastCodec {
+                codec: codec.to_owned(),
+                ..Default::default()
+            });
+            let add = added(proto::AddTrackRequest {
+                simulcast_codecs: named.to_vec(),
+                ..video_track()
+            });
+            assert_eq!(add.codec, expected, "{name}");
+        }
     }
 
     #[test]

@@ -24,7 +24,14 @@ const PROTOCOL: i32 = 17;
 /// 1.8.0. It says nothing about this product's own version, which `GET /api/server` tells.
 const SPOKEN_VERSION: &str = "1.10.0";
 /// Codecs that a client may publish before its track is confirmed.
-const PUBLISH_CODECS: [&str; 4] = ["video/VP8", "video/H264", "audio/opus", "audio/red"];
+const PUBLISH_CODECS: [&str; 6] = [
+    "video/VP8",
+    "video/H264",
+    "video/VP9",
+    "video/AV1",
+    "audio/opus",
+    "audio/red",
+];
 
 /// Translates a notice; `None` for what a client of LiveKit's signalling is not told. A beginning
 /// also names `ice_servers`.

@@ -168,6 +168,7 @@ fn codecs(view: &TrackView, cid: &str) -> Vec<proto::SimulcastCodecInfo> {
     use proto::video_layer::Mode;
     let mode = match view.kind {
         MediaKind::Audio => Mode::Unused,
+        MediaKind::Video if view.layered => Mode::MultipleSpatialLayersPerStream,
         MediaKind::Video => Mode::OneSpatialLayerPerStream,
     };
     vec![proto::SimulcastCodecInfo {

@@ -430,6 +430,7 @@ fn open(routes: &Routes, room: u64, transport: u64, source: u64) -> mpsc::Receiv
             kind: MediaKind::Audio,
             mid: "0".to_owned(),
             encodings: Vec::new(),
+            layered: false,
             codecs: Vec::new(),
             extensions: ExtensionIds::default(),
         }),

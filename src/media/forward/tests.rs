@@ -54,6 +54,7 @@ impl Stage {
             kind,
             mid: "0".to_owned(),
             encodings: vec![EncodingConfig::default(); encodings],
+            layered: false,
             codecs: vec![CodecMapping {
                 codec,
                 payload_type,
@@ -559,6 +560,7 @@ fn ten_thousand_comings_and_goings_leave_nothing() {
         kind: MediaKind::Audio,
         mid: String::new(),
         encodings: vec![EncodingConfig::default()],
+        layered: false,
         codecs: Vec::new(),
         extensions: ExtensionIds::default(),
     };

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{Arrival, Leg};
+use crate::media::codec::Insight;
 use crate::media::report::media_time;
 use crate::media::rewrite::{Pictures, Span};
 use crate::media::ring::Packet;
@@ -45,19 +46,20 @@ impl Leg {
     }
 
     /// The span that goes on with other temporal layers from a packet on, where it may: down
-    /// before any picture; up at a key frame, or by one layer at a picture that needs none of that
-    /// layer before it. Everything else keeps its number and picture.
+    /// before any picture; up at a key frame, by one layer at a picture that needs none of that
+    /// layer before it, or to where a picture that it takes anyway opens the way. Everything else
+    /// keeps its number and picture.
     fn shifted(&self, span: &Span, found: &Remembered<'_>) -> Option<Span> {
         let wanted = self.temporal_within(span);
         let packet = found.packet;
-        if wanted == span.temporal || !packet.insight.starts || packet.number <= self.newest_in {
+        if wanted == span.temporal || packet.number <= self.newest_in {
             return None;
         }
-        let layer = packet.insight.layer;
-        let temporal = match wanted < span.temporal || packet.insight.entry {
-            true => wanted,
-            false => layer.filter(|of| of.sync && of.id == span.temporal + 1)?.id,
-        };
+        let insight = &packet.insight;
+        let temporal = match wanted < span.temporal || insight.entry {
+            true => Some(wanted).filter(|_| insight.starts),
+            false => higher(span.temporal, insight, wanted),
+        }?;
         let (before, after) = (found.place(span.temporal)?, found.place(temporal)?);
         let picture_offset = span.picture_offset.wrapping_sub(before.pictures);
         Some(Span {
@@ -116,5 +118,16 @@ impl Leg {
         let next = last.pictures.base_layer.wrapping_add(1);
         span.base_layer_offset = next.wrapping_sub(pictures.base_layer);
         span
+    }
+}
+
+/// The layer above `temporal` that may be begun at a packet, up to what is wanted.
+fn higher(temporal: u8, insight: &Insight, wanted: u8) -> Option<u8> {
+    let layer = insight.layer?;
+    let next = insight.starts && layer.sync && layer.id == temporal + 1;
+    let open = layer.opens.min(wanted);
+    match layer.id <= temporal && open > temporal {
+        true => Some(open),
+        false => next.then_some(layer.id),
     }
 }

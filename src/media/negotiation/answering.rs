@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use self::standing::STANDING_MAX;
 use self::standing::Standing;
-use super::{AudioOptions, Incoming, Local, Outgoing, Taken, formats};
+use super::{Incoming, Local, Outgoing, Taken, TrackOptions, formats};
 use crate::domain::id::TrackId;
 use crate::media::command::{
     CodecMapping, DATA_MESSAGE_BYTES_MAX, ExtensionIds, Fingerprint, IceCredentials, MediaKind,
@@ -49,7 +49,7 @@ struct AnswerSection {
     codecs: Vec<CodecMapping>,
     extensions: Vec<Extension>,
     extension_ids: ExtensionIds,
-    options: AudioOptions,
+    options: TrackOptions,
     outgoing: Option<Outgoing>,
     standing: Option<Standing>,
     /// The last answer said that we send: another stream may come only after one that does not,
@@ -201,7 +201,7 @@ impl Answering {
     }
 
     /// Sets the wishes of the audio track that comes in on a section.
-    pub fn set_options(&mut self, mid: &str, options: AudioOptions) {
+    pub fn set_options(&mut self, mid: &str, options: TrackOptions) {
         if let Some(section) = self.sections.iter_mut().find(|s| s.offered.mid == mid) {
             section.options = options;
         }
@@ -334,7 +334,7 @@ impl AnswerSection {
             codecs,
             extensions,
             extension_ids,
-            options: AudioOptions::default(),
+            options: TrackOptions::default(),
             outgoing: None,
             standing: None,
             told_sending: false,
@@ -464,7 +464,7 @@ impl AnswerSection {
 
     fn answered_formats(&self) -> Vec<crate::media::sdp::Format> {
         let stereo = self.stream().is_some_and(|stream| stream.stereo);
-        let options = AudioOptions {
+        let options = TrackOptions {
             stereo: self.options.stereo || stereo,
             ..self.options
         };

@@ -1,32 +1,59 @@
 //! Which layer of a published stream is which quality.
 
 use super::Incoming;
-use crate::media::command::{ENCODINGS_MAX, EncodingConfig};
+use crate::media::command::{CodecMapping, ENCODINGS_MAX, EncodingConfig};
 use crate::media::signal::Layer;
 
-/// The encodings of a stream, lowest quality first, with the layers of the announcement to each.
-///
-/// Clients name and order restriction ids as they like (`q;h;f`, `h;q`, `2;1;0`): what the
-/// announcement says of an id counts first, then the known names, then the order offered.
-pub fn encodings(incoming: &Incoming, layers: &[Layer]) -> Vec<(EncodingConfig, Layer)> {
-    let rids: Vec<&str> = incoming
-        .rids
-        .iter()
-        .filter(|r| r.sends)
-        .map(|r| r.id.as_str())
-        .collect();
-    let mut configs = if rids.len() > 1 {
-        by_restriction_id(&rids, layers)
-    } else {
-        by_ssrc(incoming, rids.first().copied())
-    };
-    configs.truncate(ENCODINGS_MAX);
-    let count = configs.len();
-    let layered = configs.into_iter().enumerate().map(|(place, config)| {
-        let layer = layer_of(&config, place, count, layers);
-        (config, layer)
-    });
-    layered.collect()
+/// The encodings of a track.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encodings {
+    /// Lowest quality first, with the layers of the announcement to each.
+    pub known: Vec<(EncodingConfig, Layer)>,
+    /// One stream carries them all, the first's.
+    pub layered: bool,
+}
+
+impl Encodings {
+    /// What a client sends on a section with these codecs, the one that it uses first.
+    ///
+    /// Clients name and order restriction ids as they like (`q;h;f`, `h;q`, `2;1;0`): what the
+    /// announcement says of an id counts first, then the known names, then the order offered. Of a
+    /// single stream that may be layered, each announced layer is an encoding.
+    pub fn of(incoming: &Incoming, codecs: &[CodecMapping], layers: &[Layer]) -> Self {
+        let rids: Vec<&str> = incoming
+            .rids
+            .iter()
+            .filter(|r| r.sends)
+            .map(|r| r.id.as_str())
+            .collect();
+        let mut configs = if rids.len() > 1 {
+            by_restriction_id(&rids, layers)
+        } else {
+            by_ssrc(incoming, rids.first().copied())
+        };
+        configs.truncate(ENCODINGS_MAX);
+        let may_have_layers = codecs.first().is_some_and(|main| main.codec.has_layers());
+        let layered =
+            may_have_layers && configs.len() == 1 && incoming.extensions.dependency.is_some();
+        if layered {
+            let count = layers.len().clamp(1, ENCODINGS_MAX);
+            configs.resize_with(count, EncodingConfig::default);
+        }
+        let count = configs.len();
+        let known = configs.into_iter().enumerate().map(|(place, config)| {
+            let layer = layer_of(&config, place, count, layers);
+            (config, layer)
+        });
+        Self {
+            known: known.collect(),
+            layered,
+        }
+    }
+
+    /// The encodings alone.
+    pub fn configs(&self) -> impl Iterator<Item = &EncodingConfig> {
+        self.known.iter().map(|(config, _)| config)
+    }
 }
 
 fn by_restriction_id(rids: &[&str], layers: &[Layer]) -> Vec<EncodingConfig> {

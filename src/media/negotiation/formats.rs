@@ -3,15 +3,17 @@
 use crate::media::command::{Codec, CodecMapping, ExtensionIds, MediaKind};
 use crate::media::sdp::{Extension, Format, Section};
 
-/// Wishes of a published audio track.
+/// Wishes of a published track.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AudioOptions {
-    /// Without discontinuous transmission.
+pub struct TrackOptions {
+    /// Audio without discontinuous transmission.
     pub dtx_disabled: bool,
-    /// Two channels.
+    /// Audio of two channels.
     pub stereo: bool,
-    /// Without redundancy.
+    /// Audio without redundancy.
     pub red_disabled: bool,
+    /// The codec to send, if not the client's first.
+    pub codec: Option<Codec>,
 }
 
 const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
@@ -21,6 +23,8 @@ const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 const TRANSPORT_CC: &str =
     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 const PLAYOUT_DELAY: &str = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay";
+const DEPENDENCY: &str =
+    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
 
 /// Codecs of a section that we take, in its order; none for sections that are not media.
 pub fn codecs(section: &Section, kind: MediaKind) -> Vec<CodecMapping> {
@@ -58,9 +62,20 @@ fn codec_of(format: &Format) -> Option<Codec> {
         Some(Codec::Vp8)
     } else if is("H264", 90_000) && format.parameter("packetization-mode") == Some("1") {
         Some(Codec::H264)
+    } else if is("VP9", 90_000) && is_main(format, "profile-id") {
+        Some(Codec::Vp9)
+    } else if is("AV1", 90_000) && is_main(format, "profile") {
+        Some(Codec::Av1)
     } else {
         None
     }
+}
+
+/// Of the profile 0, which every decoder has, and which is meant where none is named.
+fn is_main(format: &Format, name: &str) -> bool {
+    format
+        .parameter(name)
+        .is_none_or(|profile| profile.trim() == "0")
 }
 
 /// The one H.264 format to take: constrained baseline, which every decoder has, before others.
@@ -105,17 +120,22 @@ fn carries(section: &Section, red: &CodecMapping, opus: Option<u8>) -> bool {
     })
 }
 
-/// Puts RED before or behind Opus, as the track wishes; a track without redundancy loses RED.
-pub fn preferred(codecs: &[CodecMapping], options: AudioOptions) -> Vec<CodecMapping> {
-    let red = codecs
-        .iter()
-        .filter(|known| known.codec == Codec::Red && !options.red_disabled);
-    let others = codecs.iter().filter(|known| known.codec != Codec::Red);
-    red.chain(others).copied().collect()
+/// Puts the codec first that the track wishes, because clients send what the answer has first, and
+/// RED before Opus; a track without redundancy loses RED.
+pub fn preferred(codecs: &[CodecMapping], options: TrackOptions) -> Vec<CodecMapping> {
+    let rank = |known: &CodecMapping| match known.codec {
+        codec if Some(codec) == options.codec => 0,
+        Codec::Red => 1,
+        Codec::Opus | Codec::Vp8 | Codec::H264 | Codec::Vp9 | Codec::Av1 => 2,
+    };
+    let mut codecs = codecs.to_vec();
+    codecs.retain(|known| known.codec != Codec::Red || !options.red_disabled);
+    codecs.sort_by_key(rank);
+    codecs
 }
 
 /// The answer's formats for codecs taken from an offered section.
-pub fn answered(offered: &Section, codecs: &[CodecMapping], options: AudioOptions) -> Vec<Format> {
+pub fn answered(offered: &Section, codecs: &[CodecMapping], options: TrackOptions) -> Vec<Format> {
     let mut formats = Vec::with_capacity(codecs.len() * 2);
     for mapping in codecs {
         let find = |number: u8| {
@@ -147,15 +167,17 @@ fn is_taken(feedback: &str) -> bool {
     matches!(feedback, "nack" | "nack pli" | "ccm fir" | "transport-cc")
 }
 
-fn parameters(codec: Codec, offered: &Format, options: AudioOptions) -> String {
+fn parameters(codec: Codec, offered: &Format, options: TrackOptions) -> String {
     match codec {
         Codec::Opus => opus_parameters(options),
-        Codec::Red | Codec::Vp8 | Codec::H264 => offered.parameters.clone(),
+        Codec::Red | Codec::Vp8 | Codec::H264 | Codec::Vp9 | Codec::Av1 => {
+            offered.parameters.clone()
+        }
     }
 }
 
 /// RFC 7587 section 6.1; 510 kbit/s is Opus's own ceiling and leaves the rate to the sender.
-pub fn opus_parameters(options: AudioOptions) -> String {
+pub fn opus_parameters(options: TrackOptions) -> String {
     let mut parameters = String::from("minptime=10;useinbandfec=1");
     if !options.dtx_disabled {
         parameters.push_str(";usedtx=1");
@@ -173,13 +195,14 @@ pub fn extensions(section: &Section, kind: MediaKind) -> (Vec<Extension>, Extens
     for extension in section
         .extensions
         .iter()
-        .filter(|known| known.id <= ONE_BYTE_ID_MAX)
+        .filter(|known| known.id <= ONE_BYTE_ID_MAX || known.uri == DEPENDENCY)
     {
         let place = match (kind, extension.uri.as_str()) {
             (_, MID) => &mut ids.mid,
             (_, TRANSPORT_CC) => &mut ids.transport_cc,
             (MediaKind::Audio, AUDIO_LEVEL) => &mut ids.audio_level,
             (MediaKind::Video, PLAYOUT_DELAY) => &mut ids.playout_delay,
+            (MediaKind::Video, DEPENDENCY) => &mut ids.dependency,
             (MediaKind::Video, RID) => &mut ids.rid,
             (MediaKind::Video, REPAIRED_RID) => &mut ids.repaired_rid,
             _ => continue,
@@ -196,7 +219,7 @@ pub fn extensions(section: &Section, kind: MediaKind) -> (Vec<Extension>, Extens
 const ONE_BYTE_ID_MAX: u8 = 14;
 
 /// What we offer on connections that we offer: our own payload types and extension ids.
-pub fn offered(kind: MediaKind, options: AudioOptions) -> (Vec<Format>, Vec<Extension>) {
+pub fn offered(kind: MediaKind, options: TrackOptions) -> (Vec<Format>, Vec<Extension>) {
     let extension = |id: u8, uri: &str| Extension {
         id,
         uri: uri.to_owned(),
@@ -236,6 +259,10 @@ pub fn offered(kind: MediaKind, options: AudioOptions) -> (Vec<Format>, Vec<Exte
             format(97, "rtx", "apt=96", &[]),
             format(108, "H264", baseline, &video),
             format(109, "rtx", "apt=108", &[]),
+            format(98, "VP9", "profile-id=0", &video),
+            format(99, "rtx", "apt=98", &[]),
+            format(100, "AV1", "", &video),
+            format(101, "rtx", "apt=100", &[]),
         ],
     };
     (formats, extensions)

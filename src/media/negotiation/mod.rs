@@ -11,8 +11,8 @@ mod offering;
 mod tests;
 
 pub use self::answering::{Answering, Offered, STANDING_MAX};
-pub use self::encodings::encodings;
-pub use self::formats::AudioOptions;
+pub use self::encodings::Encodings;
+pub use self::formats::TrackOptions;
 pub use self::offering::{Answered, Offering};
 use super::command::{CodecMapping, ExtensionIds, Fingerprint, IceCredentials, MediaKind};
 use super::placement::{ICE_CHARACTERS, Place, letter};

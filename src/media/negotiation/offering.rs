@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AudioOptions, Local, Outgoing, Taken, formats};
+use super::{Local, Outgoing, Taken, TrackOptions, formats};
 use crate::domain::id::TrackId;
 use crate::media::command::{DATA_MESSAGE_BYTES_MAX, Fingerprint, MediaKind};
 use crate::media::sdp::{self, Direction, SECTIONS_MAX, SdpError, Section, SectionKind, Setup};
@@ -186,12 +186,12 @@ fn mid_of(place: usize) -> String {
 
 impl OfferSection {
     fn describe(&self, mid: String) -> Section {
-        let options = AudioOptions {
+        let options = TrackOptions {
             stereo: self
                 .outgoing
                 .as_ref()
                 .is_some_and(|outgoing| outgoing.stereo),
-            ..AudioOptions::default()
+            ..TrackOptions::default()
         };
         let (formats, extensions) = formats::offered(self.kind, options);
         let mut section = Section {

@@ -117,7 +117,7 @@ fn idle_video_sections_are_answered_with_the_restriction_id_extensions() {
 }
 
 #[test]
-fn constrained_baseline_h264_is_taken_and_no_codec_that_we_cannot_forward() {
+fn main_profiles_are_taken_and_no_codec_that_we_cannot_forward() {
     let mut connection = answering();
     connection.offer(JOIN).unwrap();
     let taken = connection.codecs("3");
@@ -127,7 +127,12 @@ fn constrained_baseline_h264_is_taken_and_no_codec_that_we_cannot_forward() {
         .collect();
     assert_eq!(
         codecs,
-        [(Codec::Vp8, 96, Some(97)), (Codec::H264, 108, Some(109))]
+        [
+            (Codec::Vp8, 96, Some(97)),
+            (Codec::Vp9, 98, Some(99)),
+            (Codec::H264, 108, Some(109)),
+            (Codec::Av1, 45, Some(46)),
+        ]
     );
     let read = sdp::parse(&connection.answer().0).unwrap();
     let names: Vec<&str> = read.sections[3]
@@ -135,7 +140,8 @@ fn constrained_baseline_h264_is_taken_and_no_codec_that_we_cannot_forward() {
         .iter()
         .map(|f| f.name.as_str())
         .collect();
-    assert_eq!(names, ["VP8", "rtx", "H264", "rtx"]);
+    let expected = ["VP8", "rtx", "VP9", "rtx", "H264", "rtx", "AV1", "rtx"];
+    assert_eq!(names, expected);
     let vp8 = &read.sections[3].formats[0].feedback;
     for wanted in ["nack", "nack pli", "ccm fir", "transport-cc"] {
         assert!(vp8.iter().any(|value| value == wanted), "{wanted}");
@@ -160,9 +166,10 @@ fn published_audio_prefers_redundancy_unless_the_track_declines_it() {
     let formats = audio(&mut connection);
     assert_eq!(formats[0].0, "red");
     assert!(formats[1].1.contains("usedtx=1") && !formats[1].1.contains("stereo=1"));
-    let options = AudioOptions {
+    let options = TrackOptions {
         dtx_disabled: true,
         stereo: true,
+        codec: None,
         red_disabled: true,
     };
     connection.set_options("0", options);
@@ -172,9 +179,70 @@ fn published_audio_prefers_redundancy_unless_the_track_declines_it() {
     assert!(formats[0].1.contains("useinbandfec=1"));
 }
 
+#[test]
+fn the_codec_that_a_track_wishes_is_answered_first() {
+    let mut connection = answering();
+    connection.offer(JOIN).unwrap();
+    let taken = connection.codecs("3");
+    for wanted in [Codec::H264, Codec::Vp9, Codec::Av1] {
+        let options = TrackOptions {
+            codec: Some(wanted),
+            ..TrackOptions::default()
+        };
+        let preferred = formats::preferred(&taken, options);
+        assert_eq!(preferred[0].codec, wanted);
+        assert_eq!(preferred.len(), taken.len());
+    }
+}
+
+/// A single stream of such a codec, with or without descriptors.
+fn single(codec: Codec, dependency: Option<u8>) -> Incoming {
+    Incoming {
+        mid: "1".to_owned(),
+        kind: MediaKind::Video,
+        cid: String::new(),
+        rids: Vec::new(),
+        ssrcs: vec![7, 8],
+        ssrc_groups: vec![("FID".to_owned(), vec![7, 8])],
+        codecs: vec![CodecMapping {
+            codec,
+            payload_type: 98,
+            rtx_payload_type: Some(99),
+        }],
+        extensions: ExtensionIds {
+            dependency,
+            ..ExtensionIds::default()
+        },
+    }
+}
+
+#[test]
+fn each_announced_layer_of_a_single_stream_that_tells_its_layers_is_an_encoding() {
+    let layers = [layer(0, 320, ""), layer(1, 640, ""), layer(2, 1_280, "")];
+    let of = |incoming: &Incoming, layers: &[Layer]| {
+        let found = Encodings::of(incoming, &incoming.codecs, layers);
+        let widths: Vec<u32> = found.known.iter().map(|(_, layer)| layer.width).collect();
+        let ssrcs: Vec<Option<u32>> = found.configs().map(|config| config.ssrc).collect();
+        (found.layered, widths, ssrcs)
+    };
+    for codec in [Codec::Vp9, Codec::Av1] {
+        let told = single(codec, Some(12));
+        let expected = (true, vec![320, 640, 1_280], vec![Some(7), None, None]);
+        assert_eq!(of(&told, &layers), expected);
+        assert_eq!(of(&told, &[]), (true, vec![0], vec![Some(7)]));
+    }
+    for plain in [single(Codec::Vp9, None), single(Codec::Vp8, Some(12))] {
+        assert_eq!(of(&plain, &layers), (false, vec![1_280], vec![Some(7)]));
+    }
+}
+
+fn known(incoming: &Incoming, layers: &[Layer]) -> Vec<(EncodingConfig, Layer)> {
+    Encodings::of(incoming, &incoming.codecs, layers).known
+}
+
 fn rids(connection: &Answering, mid: &str, layers: &[Layer]) -> Vec<(Option<String>, Layer)> {
     let incoming = connection.incoming_on(mid).unwrap();
-    let layered = encodings(&incoming, layers).into_iter();
+    let layered = known(&incoming, layers).into_iter();
     layered.map(|(config, layer)| (config.rid, layer)).collect()
 }
 
@@ -236,7 +304,7 @@ fn a_single_stream_is_known_by_its_announced_sources() {
         ssrc: Some(735_334_840),
         rtx_ssrc: Some(1_516_561_678),
     };
-    assert_eq!(encodings(&incoming, &[])[0].0, single);
+    assert_eq!(known(&incoming, &[])[0].0, single);
 }
 
 #[test]

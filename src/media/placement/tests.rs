@@ -32,6 +32,7 @@ fn source(source: u64, transport: u64) -> Command {
         kind: MediaKind::Video,
         mid: String::new(),
         encodings: vec![EncodingConfig::default(); 3],
+        layered: false,
         codecs: Vec::new(),
         extensions: ExtensionIds::default(),
     })

@@ -56,6 +56,8 @@ impl Room {
         let layers = layers.map(|(place, layer): (u8, _)| (layer.quality, wanted(place)));
         let codec = match binding.codecs.first() {
             Some(Codec::H264) => "h264",
+            Some(Codec::Vp9) => "vp9",
+            Some(Codec::Av1) => "av1",
             Some(Codec::Vp8 | Codec::Opus | Codec::Red) | None => "vp8",
         };
         let notice = Notice::LayersWanted {

@@ -15,7 +15,7 @@ use super::track::Track;
 use super::{Opening, Room};
 use crate::domain::id::{ParticipantId, TrackId};
 use crate::media::command::{Command, MediaKind};
-use crate::media::negotiation::{Answering, Incoming, Outgoing, Taken, encodings};
+use crate::media::negotiation::{Answering, Encodings, Incoming, Outgoing, Taken};
 use crate::media::sdp::Fragment;
 use crate::media::signal::{
     AddTrack, Admission, Layer, LeaveReason, Notice, ParticipantKind, Permissions, RequestRefusal,
@@ -385,6 +385,7 @@ fn announcement(
         height: 0,
         muted: false,
         layers: layers(incoming),
+        codec: None,
         dtx_disabled: false,
         stereo: sections.is_stereo(incoming),
         red_disabled: false,
@@ -395,7 +396,7 @@ fn announcement(
 
 /// Several encodings, lowest first, each taken for half of the next.
 fn layers(incoming: &Incoming) -> Vec<Layer> {
-    let ordered = encodings(incoming, &[]);
+    let ordered = Encodings::of(incoming, &incoming.codecs, &[]).known;
     if ordered.len() < 2 {
         return Vec::new();
     }

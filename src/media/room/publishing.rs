@@ -8,7 +8,7 @@ use super::track::{Binding, Track};
 use super::{Room, RoomFact};
 use crate::domain::id::{ParticipantId, SourceId, TrackId};
 use crate::media::command::{Command, SourceConfig};
-use crate::media::negotiation::{Incoming, encodings};
+use crate::media::negotiation::{Encodings, Incoming};
 use crate::media::signal::{AddTrack, Notice, RequestRefusal, TrackSource};
 
 /// Longest client track id, bytes.
@@ -155,21 +155,21 @@ impl Room {
         else {
             return;
         };
-        side.sections
-            .set_options(&incoming.mid, known.audio_options());
+        side.sections.set_options(&incoming.mid, known.options());
         let codecs = side.sections.codecs(&incoming.mid);
-        let layered = encodings(&incoming, &known.request.layers);
+        let encodings = Encodings::of(&incoming, &codecs, &known.request.layers);
         let config = SourceConfig {
             source,
             transport: side.link.transport,
             kind: incoming.kind,
             mid: incoming.mid.clone(),
-            encodings: layered.iter().map(|(config, _)| config.clone()).collect(),
+            encodings: encodings.configs().cloned().collect(),
+            layered: encodings.layered,
             codecs: codecs.clone(),
             extensions: incoming.extensions,
         };
         let (mid, cid, request) = (incoming.mid, incoming.cid, &known.request);
-        known.binding = Some(Binding::new(mid, cid, source, &codecs, layered, request));
+        known.binding = Some(Binding::new(mid, cid, source, &codecs, encodings, request));
         let view = Box::new(known.view());
         let identity = member.admission.identity.clone();
         self.sources.insert(source, (participant, track));

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::id::{ParticipantId, SourceId, TapId, TrackId};
 use crate::media::command::{Codec, CodecMapping, EncodingConfig, MediaKind};
-use crate::media::negotiation::AudioOptions;
+use crate::media::negotiation::{Encodings, TrackOptions};
 use crate::media::signal::{AddTrack, Layer, TrackView};
 
 /// A published track.
@@ -49,6 +49,8 @@ pub struct Binding {
     pub codecs: Vec<Codec>,
     /// Layers, lowest quality first, one per encoding.
     pub layers: Vec<Layer>,
+    /// One stream carries them all.
+    pub layered: bool,
 }
 
 impl Binding {
@@ -58,10 +60,11 @@ impl Binding {
         cid: String,
         source: SourceId,
         codecs: &[CodecMapping],
-        layered: Vec<(EncodingConfig, Layer)>,
+        encodings: Encodings,
         request: &AddTrack,
     ) -> Self {
-        let count = layered.len();
+        let Encodings { known, layered } = encodings;
+        let count = known.len();
         let complete = |(place, (config, layer)): (usize, (EncodingConfig, Layer))| {
             let mut layer = layer;
             if layer.width == 0 {
@@ -79,7 +82,8 @@ impl Binding {
             cid,
             source,
             codecs: codecs.iter().map(|mapping| mapping.codec).collect(),
-            layers: layered.into_iter().enumerate().map(complete).collect(),
+            layers: known.into_iter().enumerate().map(complete).collect(),
+            layered,
         }
     }
 
@@ -87,7 +91,7 @@ impl Binding {
     pub fn suits(&self, codecs: &[CodecMapping]) -> bool {
         let plain = |codec: Codec| match codec {
             Codec::Red => Codec::Opus,
-            Codec::Opus | Codec::Vp8 | Codec::H264 => codec,
+            Codec::Opus | Codec::Vp8 | Codec::H264 | Codec::Vp9 | Codec::Av1 => codec,
         };
         let main = self.codecs.first().copied().map(plain);
         codecs
@@ -112,12 +116,16 @@ impl Binding {
 }
 
 impl Track {
-    /// Wishes for the answer's audio format.
-    pub fn audio_options(&self) -> AudioOptions {
-        AudioOptions {
+    /// Wishes for the answer's formats.
+    pub fn options(&self) -> TrackOptions {
+        TrackOptions {
             dtx_disabled: self.request.dtx_disabled,
             stereo: self.request.stereo,
             red_disabled: self.request.red_disabled,
+            codec: self
+                .request
+                .codec
+                .filter(|codec| codec.kind() == MediaKind::Video),
         }
     }
 
@@ -140,6 +148,7 @@ impl Track {
             width: request.width,
             height: request.height,
             simulcast: layers.len() > 1,
+            layered: binding.is_some_and(|binding| binding.layered),
             mime_type: codec.map_or("", mime_type).to_owned(),
             mid: binding
                 .map(|binding| binding.mid.clone())
@@ -160,5 +169,7 @@ fn mime_type(codec: Codec) -> &'static str {
         Codec::Red => "audio/red",
         Codec::Vp8 => "video/VP8",
         Codec::H264 => "video/H264",
+        Codec::Vp9 => "video/VP9",
+        Codec::Av1 => "video/AV1",
     }
 }

@@ -208,7 +208,8 @@ impl Shard {
                 }
             };
             let info = source.legs[at].sender_report(ntp, |span| {
-                let encoding = source.encodings.get(usize::from(span.encoding))?;
+                let carrier = source.carrier(usize::from(span.encoding));
+                let encoding = source.encodings.get(carrier)?;
                 encoding
                     .reception
                     .media_now(now, ntp, &offset, encoding.clock_rate_hz())

@@ -157,7 +157,7 @@ impl Shard {
             && let Some(encoding) = source.encodings.get_mut(usize::from(route.encoding))
         {
             encoding.reception.sender_report(now, info);
-            self.relay_clock(route.source, route.encoding);
+            self.relay_clocks(route.source, route.encoding);
         }
     }
 

@@ -196,11 +196,19 @@ impl Shard {
         }
     }
 
-    /// Tells all mirrors what the publisher just reported of an encoding.
-    pub(super) fn relay_clock(&mut self, place: usize, encoding: u8) {
-        let Some(note) = self.clock_note(place, encoding) else {
-            return;
-        };
+    /// Tells all mirrors what the publisher just reported of a stream.
+    pub(super) fn relay_clocks(&mut self, place: usize, carrier: u8) {
+        for encoding in 0..ENCODINGS_MAX {
+            let source = self.forwarding.source(place);
+            let carries =
+                source.is_some_and(|source| source.carrier(encoding) == usize::from(carrier));
+            if carries && let Some(note) = self.clock_note(place, encoding as u8) {
+                self.relay_note(place, note);
+            }
+        }
+    }
+
+    fn relay_note(&mut self, place: usize, note: Relayed) {
         if let Some(source) = self.forwarding.source(place) {
             for to in &source.mirrors {
                 self.notes.push((*to, note));
@@ -211,8 +219,8 @@ impl Shard {
     fn clock_note(&self, place: usize, encoding: u8) -> Option<Relayed> {
         let source = self.forwarding.source(place)?;
         let publisher = self.peers.get(source.origin.client()?)?;
-        let known = source.encodings.get(usize::from(encoding))?;
-        let (report, at) = known.reception.reported()?;
+        let carrier = source.carrier(usize::from(encoding));
+        let (report, at) = source.encodings.get(carrier)?.reception.reported()?;
         Some(Relayed {
             source: source.id,
             matter: Matter::Clock {

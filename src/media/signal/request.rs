@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::TrackSource;
 use crate::domain::id::{ParticipantId, TrackId};
-use crate::media::command::{DataChannel, MediaKind};
+use crate::media::command::{Codec, DataChannel, MediaKind};
 
 /// A message from a client.
 #[derive(Clone, Debug)]
@@ -144,6 +144,8 @@ pub struct AddTrack {
     pub muted: bool,
     /// Layers as the client announces them, lowest first.
     pub layers: Vec<Layer>,
+    /// The codec that it means to send, where it names one that we know.
+    pub codec: Option<Codec>,
     /// Audio without discontinuous transmission.
     pub dtx_disabled: bool,
     /// Stereo audio.

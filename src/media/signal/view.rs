@@ -89,7 +89,10 @@ pub struct TrackView {
     pub height: u32,
     /// More than one encoding.
     pub simulcast: bool,
-    /// `audio/opus`, `audio/red`, `video/VP8`, `video/H264`; empty until negotiated.
+    /// One stream carries all layers.
+    pub layered: bool,
+    /// `audio/opus`, `audio/red`, `video/VP8`, `video/H264`, `video/VP9`, `video/AV1`; empty until
+    /// negotiated.
     pub mime_type: String,
     /// Media section at the publisher.
     pub mid: String,

@@ -58,6 +58,8 @@ impl Assembler {
         match packet.codec {
             Codec::Opus | Codec::Red => sound(at, packet, payload),
             Codec::Vp8 | Codec::H264 => self.picture(at, packet, payload),
+            // Nothing comes of these: nobody who taps reads them.
+            Codec::Vp9 | Codec::Av1 => None,
         }
     }
 
@@ -69,7 +71,9 @@ impl Assembler {
     fn picture(&mut self, at: Instant, packet: &Packet, payload: &[u8]) -> Option<Frame> {
         let taken = match packet.codec {
             Codec::H264 => self.take_h264(packet, payload),
-            Codec::Vp8 | Codec::Opus | Codec::Red => self.take_vp8(packet, payload),
+            Codec::Vp8 | Codec::Opus | Codec::Red | Codec::Vp9 | Codec::Av1 => {
+                self.take_vp8(packet, payload)
+            }
         };
         if taken.is_none() {
             self.begun = None;

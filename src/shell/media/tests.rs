@@ -213,6 +213,7 @@ fn forward(media: &MediaHandle) {
         kind: MediaKind::Audio,
         mid: "0".to_owned(),
         encodings: vec![EncodingConfig::default()],
+        layered: false,
         codecs: codecs.clone(),
         extensions: ExtensionIds::default(),
     };

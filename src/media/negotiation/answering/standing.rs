@@ -3,7 +3,7 @@
 //! Each receiving section gets a stream of ours under a number that never changes. Tracks come and
 //! go beneath it, so that a player goes on when a camera is replaced or appears later.
 
-use super::{AnswerSection, Answering, AudioOptions, Incoming, Offered, Outgoing, Taken, formats};
+use super::{AnswerSection, Answering, Incoming, Offered, Outgoing, Taken, TrackOptions, formats};
 use crate::domain::id::{ParticipantId, TrackId};
 use crate::media::command::{IceCredentials, MediaKind};
 use crate::media::sdp::{self, Direction, SdpError, Section, SectionKind, Setup};
@@ -41,7 +41,7 @@ impl Answering {
             (SectionKind::Audio, MediaKind::Audio, "0"),
             (SectionKind::Video, MediaKind::Video, "1"),
         ] {
-            let (formats, extensions) = formats::offered(media, AudioOptions::default());
+            let (formats, extensions) = formats::offered(media, TrackOptions::default());
             let section = Section {
                 kind,
                 mid: mid.to_owned(),

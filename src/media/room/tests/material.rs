@@ -53,6 +53,7 @@ pub fn track(cid: &str, source: TrackSource) -> AddTrack {
         width: if audio { 0 } else { 1280 },
         height: if audio { 0 } else { 720 },
         muted: false,
+        codec: None,
         layers: Vec::new(),
         dtx_disabled: false,
         stereo: false,

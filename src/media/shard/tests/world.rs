@@ -25,6 +25,7 @@ pub(super) const RID: u8 = 10;
 pub(super) const LEVEL: u8 = 1;
 pub(super) const TRANSPORT_CC: u8 = 3;
 pub(super) const PLAYOUT_DELAY: u8 = 5;
+pub(super) const DEPENDENCY: u8 = 12;
 
 /// A packet as a client decrypted it.
 #[derive(Clone, Debug)]
@@ -166,6 +167,7 @@ impl World {
             kind: MediaKind::Audio,
             mid: "0".to_owned(),
             encodings: vec![EncodingConfig::default()],
+            layered: false,
             codecs: vec![mapping(Codec::Opus, OPUS, None)],
             extensions: extensions(),
         }));
@@ -186,6 +188,7 @@ impl World {
             kind: MediaKind::Video,
             mid: "1".to_owned(),
             encodings,
+            layered: false,
             codecs: vec![mapping(Codec::Vp8, VP8, Some(VP8_REPAIR))],
             extensions: extensions(),
         }));
@@ -326,10 +329,11 @@ pub(super) fn extensions() -> ExtensionIds {
         audio_level: Some(LEVEL),
         transport_cc: Some(TRANSPORT_CC),
         playout_delay: Some(PLAYOUT_DELAY),
+        dependency: Some(DEPENDENCY),
     }
 }
 
-/// A packet with one-byte extensions.
+/// A packet with extensions: in the one-byte form, or in the other where a value needs it.
 pub(super) fn packet(
     payload_type: u8,
     ssrc: u32,
@@ -341,14 +345,20 @@ pub(super) fn packet(
     let mut bytes = vec![0; 12];
     crate::media::rtp::write_header(&mut bytes, false, payload_type, sequence, timestamp, ssrc);
     let mut block = Vec::new();
+    let is_wide = extensions.iter().any(|(_, value)| value.len() > 16);
     for (id, value) in extensions {
-        block.push(id << 4 | (value.len() as u8 - 1));
+        match is_wide {
+            true => block.extend_from_slice(&[*id, value.len() as u8]),
+            false => block.push(id << 4 | (value.len() as u8 - 1)),
+        }
         block.extend_from_slice(value);
     }
     block.resize(block.len().next_multiple_of(4), 0);
     if !block.is_empty() {
         bytes[0] |= 0x10;
-        bytes.extend_from_slice(&[0xbe, 0xde, 0, (block.len() / 4) as u8]);
+        let profile = if is_wide { [0x10, 0] } else { [0xbe, 0xde] };
+        bytes.extend_from_slice(&profile);
+        bytes.extend_from_slice(&[0, (block.len() / 4) as u8]);
         bytes.extend_from_slice(&block);
     }
     bytes.extend_from_slice(payload);

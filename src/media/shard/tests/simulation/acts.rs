@@ -5,6 +5,7 @@ use super::super::*;
 use super::publisher::Publication;
 use super::receiver::{
     H264_DOWN, H264_REPAIR_DOWN, OPUS_DOWN, RED_DOWN, REPAIR_DOWN, Stream, Streams, VP8_DOWN,
+    VP9_DOWN, VP9_REPAIR_DOWN,
 };
 use super::{Member, Simulation};
 use crate::media::command::{Codec, MediaKind};
@@ -88,6 +89,8 @@ impl Simulation {
             Codec::Vp8,
             Codec::Vp8,
             Codec::H264,
+            Codec::Vp9,
+            Codec::Vp9,
             Codec::Opus,
             Codec::Red,
         ];
@@ -169,6 +172,7 @@ impl Simulation {
         let mut codecs = vec![
             mapping(Codec::Vp8, VP8_DOWN, Some(REPAIR_DOWN)),
             mapping(Codec::H264, H264_DOWN, Some(H264_REPAIR_DOWN)),
+            mapping(Codec::Vp9, VP9_DOWN, Some(VP9_REPAIR_DOWN)),
             mapping(Codec::Opus, OPUS_DOWN, None),
         ];
         if self.chance.below(2) == 0 {

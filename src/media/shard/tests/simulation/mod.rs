@@ -305,10 +305,17 @@ impl Simulation {
             for (stream, (_, expected)) in member.streams.live.values().zip(expected) {
                 let told = format!("seed {seed}: {}", stream.state());
                 assert_eq!(stream.recent.is_empty(), expected.is_none(), "{told}");
-                let right = |(encoding, _): &(u8, u8)| Some(*encoding) == *expected;
+                let publication = &self.publications[&stream.source];
+                // Key pictures have the layers below as well.
+                let right = |(encoding, _): &(u8, u8)| match publication.is_layered() {
+                    true => Some(*encoding) <= *expected,
+                    false => Some(*encoding) == *expected,
+                };
                 let recent = &stream.recent;
                 assert!(recent.iter().all(right), "{told}: {recent:?}");
-                let layered = self.publications[&stream.source].codec == Codec::Vp8;
+                let best = recent.iter().map(|(encoding, _)| *encoding).max();
+                assert_eq!(best, *expected, "{told}");
+                let layered = matches!(publication.codec, Codec::Vp8 | Codec::Vp9);
                 let highest = recent.iter().map(|(_, temporal)| *temporal).max();
                 let enough = match stream.frames_per_second {
                     Some(3) => 0,

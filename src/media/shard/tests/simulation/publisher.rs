@@ -7,11 +7,15 @@ use super::super::world::*;
 use super::super::*;
 use crate::media::codec::Insight;
 use crate::media::command::{Codec, EncodingConfig, MediaKind};
+use crate::media::rtp::Header;
+use crate::media::sample::layers::{Encoder, Layer as Frames, write};
 use crate::media::sample::vp8_layer;
 
 pub(super) const H264: u8 = 102;
 pub(super) const H264_REPAIR: u8 = 103;
 const RED: u8 = 63;
+pub(super) const VP9: u8 = 98;
+const VP9_REPAIR: u8 = 99;
 
 /// Temporal layers of VP8 pictures that follow each other.
 const PATTERN: [u8; 4] = [0, 2, 1, 2];
@@ -56,6 +60,7 @@ fn mark_at(codec: Codec, payload: &[u8]) -> usize {
     match codec {
         Codec::Vp8 => 9,
         Codec::H264 => 2,
+        Codec::Vp9 | Codec::Av1 => 1,
         Codec::Opus => 0,
         Codec::Red => primary_at(payload),
     }
@@ -93,6 +98,11 @@ pub(super) struct Sent {
     pub(super) base_layer: u8,
     /// Pictures that a decoder needs for it.
     pub(super) needs: Rc<[u32]>,
+    /// Packets of its picture, or of its layer's part of it.
+    pub(super) parts: usize,
+    /// A decoder can begin with it, where the payload does not say so.
+    pub(super) is_entry: bool,
+    descriptor: Vec<u8>,
 }
 
 /// One layer of a publication.
@@ -168,6 +178,8 @@ pub(super) struct Publication {
     padding: HashMap<(u32, u16), u32>,
     mid: Vec<u8>,
     clock: u32,
+    /// What makes all layers in one stream, the first layer's.
+    encoder: Option<Encoder>,
 }
 
 impl Publication {
@@ -202,12 +214,32 @@ impl Publication {
             padding: HashMap::new(),
             mid: source.to_string().into_bytes(),
             clock: chance.next() as u32,
+            encoder: codec.has_layers().then(|| {
+                let is_key_only = chance.below(3) > 0;
+                Encoder::new(
+                    layers as u8,
+                    3,
+                    is_key_only,
+                    u32::from(chance.next() as u16),
+                )
+            }),
         }
     }
 
+    /// All layers come in one stream.
+    pub(super) fn is_layered(&self) -> bool {
+        self.encoder.is_some()
+    }
+
+    /// Spatial layers that come in the one stream.
+    fn spatials(&self) -> usize {
+        self.layers.iter().take_while(|layer| layer.is_on).count()
+    }
+
     pub(super) fn config(&self) -> SourceConfig {
+        let simulcast = self.layers.len() > 1 && !self.is_layered();
         let encoding = |layer: &Layer| EncodingConfig {
-            rid: (self.layers.len() > 1).then(|| String::from_utf8(layer.rid.to_vec()).unwrap()),
+            rid: simulcast.then(|| String::from_utf8(layer.rid.to_vec()).unwrap()),
             ..EncodingConfig::default()
         };
         SourceConfig {
@@ -216,9 +248,11 @@ impl Publication {
             kind: self.codec.kind(),
             mid: String::from_utf8(self.mid.clone()).unwrap(),
             encodings: self.layers.iter().map(encoding).collect(),
+            layered: self.is_layered(),
             codecs: vec![
                 mapping(Codec::Vp8, VP8, Some(VP8_REPAIR)),
                 mapping(Codec::H264, H264, Some(H264_REPAIR)),
+                mapping(Codec::Vp9, VP9, Some(VP9_REPAIR)),
                 mapping(Codec::Opus, OPUS, None),
                 mapping(Codec::Red, RED, None),
             ],
@@ -230,6 +264,7 @@ impl Publication {
         match self.codec {
             Codec::Vp8 => (VP8, Some(VP8_REPAIR)),
             Codec::H264 => (H264, Some(H264_REPAIR)),
+            Codec::Vp9 | Codec::Av1 => (VP9, Some(VP9_REPAIR)),
             Codec::Opus => (OPUS, None),
             Codec::Red => (RED, None),
         }
@@ -238,6 +273,9 @@ impl Publication {
     /// The packets of one moment: a frame of each layer that is on.
     pub(super) fn film(&mut self, ticks: u32, chance: &mut Chance) -> Vec<Vec<u8>> {
         self.clock = self.clock.wrapping_add(ticks);
+        if self.is_layered() {
+            return self.film_layers(chance);
+        }
         let mut out = Vec::new();
         for encoding in 0..self.layers.len() {
             if !self.layers[encoding].is_on {
@@ -252,14 +290,77 @@ impl Publication {
             };
             let frame = self.layers[encoding].next_frame(self.codec, key, chance);
             for part in 0..parts {
-                let last = part + 1 == parts;
-                out.push(self.packet(encoding, &frame, part == 0, last, chance));
+                out.push(self.packet(encoding, &frame, (part, parts), chance));
             }
             if video && chance.below(PADDING_RARITY) == 0 {
                 out.push(self.pad(encoding));
             }
         }
         out
+    }
+
+    /// The same of layers in one stream.
+    fn film_layers(&mut self, chance: &mut Chance) -> Vec<Vec<u8>> {
+        let mut out = Vec::new();
+        let top = self.spatials();
+        if let Some(encoder) = self.encoder.as_mut().filter(|_| top > 0) {
+            encoder.limit(top as u8);
+            let key = std::mem::take(&mut self.layers[0].key_due);
+            for (spatial, frame) in encoder.picture(key).into_iter().enumerate() {
+                let parts = 1 + chance.below(2 + spatial);
+                for part in 0..parts {
+                    out.push(self.layer_packet(&frame, (part, parts), spatial + 1 == top, chance));
+                }
+            }
+            if chance.below(PADDING_RARITY) == 0 {
+                out.push(self.pad(0));
+            }
+        }
+        out
+    }
+
+    fn layer_packet(
+        &mut self,
+        frame: &Frames,
+        (part, parts): (usize, usize),
+        is_top: bool,
+        chance: &mut Chance,
+    ) -> Vec<u8> {
+        let mut descriptor = frame.descriptor.clone();
+        (descriptor.starts, descriptor.ends) = (part == 0, part + 1 == parts);
+        if part > 0 {
+            (descriptor.structure, descriptor.active) = (None, None);
+        }
+        let structure = &self.encoder.as_ref().unwrap().structure;
+        let (spatial, temporal) = (descriptor.frame.spatial, descriptor.frame.temporal);
+        let layer = &mut self.layers[0];
+        let mark = Mark {
+            source: self.source as u8,
+            encoding: spatial,
+            ssrc: layer.ssrc,
+            sequence: layer.sequence,
+        };
+        layer.sequence = layer.sequence.wrapping_add(1);
+        let mut payload = vec![0];
+        payload.extend_from_slice(&mark.bytes());
+        let filling = [60, 300, 900][usize::from(spatial)] + chance.below(100);
+        payload.resize(payload.len() + filling, chance.next() as u8);
+        let sent = Sent {
+            payload: payload.clone(),
+            clock: self.clock,
+            picture: frame.count,
+            temporal,
+            base_layer: 0,
+            needs: frame.needs.as_slice().into(),
+            parts,
+            is_entry: frame.is_key && part == 0,
+            descriptor: write(&descriptor, structure),
+        };
+        let told = sent.descriptor.clone();
+        self.sent.insert(mark, sent);
+        let ends = is_top && part + 1 == parts;
+        let plain = self.plain(0, VP9, mark.ssrc, mark.sequence, ends, self.clock, &payload);
+        describe(&plain, &told)
     }
 
     /// A packet without payload, as a probe may send it on the stream itself.
@@ -283,20 +384,21 @@ impl Publication {
         plain
     }
 
-    /// Whether a number may be missing downstream: of padding, or of an upper temporal layer.
+    /// Whether a number may be missing downstream: of padding, or of an upper temporal layer. Of
+    /// layers in one stream any may; what needs them may not come then.
     pub(super) fn is_skippable(&self, mark: &Mark) -> bool {
         let upper = self.sent.get(mark).is_some_and(|sent| sent.temporal > 0);
-        upper || self.padding.contains_key(&(mark.ssrc, mark.sequence))
+        self.is_layered() || upper || self.padding.contains_key(&(mark.ssrc, mark.sequence))
     }
 
     fn packet(
         &mut self,
         encoding: usize,
         frame: &Frame,
-        first: bool,
-        last: bool,
+        (part, parts): (usize, usize),
         chance: &mut Chance,
     ) -> Vec<u8> {
+        let (first, last) = (part == 0, part + 1 == parts);
         let key = frame.key;
         let (source, codec, clock) = (self.source as u8, self.codec, self.clock);
         let payload_type = self.payload_types().0;
@@ -319,7 +421,7 @@ impl Publication {
             Codec::H264 if key && first => vec![0x67, 1],
             Codec::H264 if key => vec![0x7c, 0x05],
             Codec::H264 => vec![0x61, 1],
-            Codec::Opus | Codec::Red => Vec::new(),
+            Codec::Opus | Codec::Red | Codec::Vp9 | Codec::Av1 => Vec::new(),
         };
         if codec == Codec::Vp8 && !first {
             payload[0] &= !0x10;
@@ -341,6 +443,9 @@ impl Publication {
             temporal: frame.temporal,
             base_layer: layer.base_layer,
             needs: Rc::clone(&frame.needs),
+            parts,
+            is_entry: false,
+            descriptor: Vec::new(),
         };
         let plain = self.plain(
             encoding,
@@ -378,21 +483,33 @@ impl Publication {
     pub(super) fn repeat(&mut self, ssrc: u32, sequence: u16) -> Option<Vec<u8>> {
         let repair = self.payload_types().1?;
         let encoding = self.layers.iter().position(|layer| layer.ssrc == ssrc)?;
-        let mark = Mark {
+        let mark = |encoding| Mark {
             source: self.source as u8,
-            encoding: encoding as u8,
+            encoding,
             ssrc,
             sequence,
         };
-        let (payload, clock) = match self.sent.get(&mark) {
-            Some(sent) => (sent.payload.clone(), sent.clock),
-            None => (Vec::new(), *self.padding.get(&(ssrc, sequence))?),
+        let own = encoding as u8;
+        let marks = if self.is_layered() {
+            0..3
+        } else {
+            own..own + 1
+        };
+        let sent = marks.map(mark).find_map(|mark| self.sent.get(&mark));
+        let (payload, clock, told) = match sent {
+            Some(sent) => (sent.payload.clone(), sent.clock, sent.descriptor.clone()),
+            None => (
+                Vec::new(),
+                *self.padding.get(&(ssrc, sequence))?,
+                Vec::new(),
+            ),
         };
         let layer = &mut self.layers[encoding];
         let number = layer.repair_sequence;
         layer.repair_sequence += 1;
         let body = [&sequence.to_be_bytes()[..], &payload].concat();
-        Some(self.plain(encoding, repair, ssrc + 5_000, number, false, clock, &body))
+        let plain = self.plain(encoding, repair, ssrc + 5_000, number, false, clock, &body);
+        Some(describe(&plain, &told))
     }
 
     /// Goes on under other stream numbers, as an encoder that was made anew.
@@ -409,10 +526,29 @@ impl Publication {
 
     /// What a subscriber of up to an encoding is to get.
     pub(super) fn best(&self, highest: u8) -> Option<u8> {
+        if self.is_layered() {
+            let top = self.spatials().checked_sub(1)?;
+            return Some(highest.min(top as u8));
+        }
         let on = |encoding: &usize| self.layers[*encoding].is_on;
         let top = usize::from(highest).min(self.layers.len() - 1);
         let lower = (0..=top).rev().find(on);
         let found = lower.or_else(|| (top..self.layers.len()).find(on))?;
         Some(found as u8)
     }
+}
+
+/// A packet with its extensions and a dependency descriptor; the same without one.
+fn describe(plain: &[u8], descriptor: &[u8]) -> Vec<u8> {
+    if descriptor.is_empty() {
+        return plain.to_vec();
+    }
+    let header = Header::parse(plain).unwrap();
+    let known = [MID, RID].map(|id| (id, header.extension(plain, id).unwrap_or_default()));
+    let extensions = [known[0], known[1], (DEPENDENCY, descriptor)];
+    let payload = &plain[header.payload_start..header.payload_end];
+    let (ssrc, sequence) = (header.ssrc, header.sequence);
+    let mut described = packet(header.payload_type, ssrc, sequence, &extensions, payload);
+    described[..8].copy_from_slice(&plain[..8]);
+    described
 }

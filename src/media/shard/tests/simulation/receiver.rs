@@ -15,6 +15,8 @@ pub(super) const OPUS_DOWN: u8 = 109;
 pub(super) const RED_DOWN: u8 = 110;
 pub(super) const H264_DOWN: u8 = 105;
 pub(super) const H264_REPAIR_DOWN: u8 = 106;
+pub(super) const VP9_DOWN: u8 = 107;
+pub(super) const VP9_REPAIR_DOWN: u8 = 108;
 
 /// Requests for one number, at most.
 const ASKS_MAX: u32 = 12;
@@ -25,6 +27,7 @@ struct Numbered {
     /// What it is; nothing where a number is only filled.
     mark: Option<Mark>,
     timestamp: u32,
+    marker: bool,
     entry: bool,
     /// VP8 picture id and TL0PICIDX.
     pictures: Option<(u16, u8)>,
@@ -53,8 +56,10 @@ pub(super) struct Stream {
     pub(super) frames_per_second: Option<u8>,
     /// Encoding and temporal layer of what came last.
     pub(super) recent: Vec<(u8, u8)>,
-    /// Pictures since the last key frame, by encoding and count.
+    /// Pictures that came whole since the last key frame, by encoding and count.
     pictures: BTreeSet<(u8, u32)>,
+    /// The picture that comes, and how many packets of it came.
+    coming: ((u8, u32), usize),
 }
 
 impl Stream {
@@ -77,6 +82,7 @@ impl Stream {
             frames_per_second: None,
             recent: Vec::new(),
             pictures: BTreeSet::new(),
+            coming: ((0, 0), 0),
         }
     }
 
@@ -84,7 +90,10 @@ impl Stream {
     pub(super) fn sent(&mut self, seen: &Seen, publication: &Publication) -> Option<u64> {
         let header = &seen.header;
         let codec = codec_of(header.payload_type);
-        let repair = matches!(header.payload_type, REPAIR_DOWN | H264_REPAIR_DOWN);
+        let repair = matches!(
+            header.payload_type,
+            REPAIR_DOWN | H264_REPAIR_DOWN | VP9_REPAIR_DOWN
+        );
         if repair && seen.payload.is_empty() {
             return None;
         }
@@ -99,7 +108,12 @@ impl Stream {
         assert!(repair == (header.ssrc != self.ssrc), "{}", self.leg);
         let reference = self.highest_sent.unwrap_or(1 << 20 | u64::from(sequence));
         let number = nearest(reference, sequence);
-        let numbered = self.read(codec, payload, header.timestamp, publication);
+        let numbered = self.read(
+            codec,
+            payload,
+            (header.timestamp, header.marker),
+            publication,
+        );
         if repair {
             assert!(
                 Some(number) <= self.highest_sent,
@@ -152,9 +166,22 @@ impl Stream {
         if numbered.entry {
             self.pictures.clear();
         }
-        self.pictures.insert((mark.encoding, sent.picture));
+        // Layers in one stream count their pictures together.
+        let own = if publication.is_layered() {
+            0
+        } else {
+            mark.encoding
+        };
+        let picture = (own, sent.picture);
+        if self.coming.0 != picture || numbered.entry {
+            self.coming = (picture, 0);
+        }
+        self.coming.1 += 1;
+        if self.coming.1 == sent.parts {
+            self.pictures.insert(picture);
+        }
         let mut needs = sent.needs.iter();
-        let whole = needs.all(|needed| self.pictures.contains(&(mark.encoding, *needed)));
+        let whole = needs.all(|needed| self.pictures.contains(&(own, *needed)));
         assert!(
             whole || !self.is_clean,
             "leg {}: {mark:?} needs {:?}",
@@ -192,13 +219,14 @@ impl Stream {
         &self,
         codec: Codec,
         payload: &[u8],
-        timestamp: u32,
+        (timestamp, marker): (u32, bool),
         publication: &Publication,
     ) -> Numbered {
         if payload.is_empty() {
             return Numbered {
                 mark: None,
                 timestamp,
+                marker: false,
                 entry: false,
                 pictures: None,
                 payload: Vec::new(),
@@ -223,17 +251,19 @@ impl Stream {
             Codec::Opus if publication.codec == Codec::Red => {
                 original = &original[primary_at(original)..];
             }
-            Codec::Opus | Codec::H264 => {}
+            Codec::Opus | Codec::H264 | Codec::Vp9 | Codec::Av1 => {}
         }
         assert_eq!(plain, original, "leg {}: {mark:?}", self.leg);
         let entry = match codec {
             Codec::Opus | Codec::Red => true,
             Codec::Vp8 => payload[0] & 0x10 != 0 && payload[6] & 1 == 0,
             Codec::H264 => payload[0] == 0x67,
+            Codec::Vp9 | Codec::Av1 => sent.is_entry,
         };
         Numbered {
             mark: Some(mark),
             timestamp,
+            marker,
             entry,
             pictures,
             payload: payload.to_vec(),
@@ -269,6 +299,10 @@ impl Stream {
                 same_frame,
                 step == 0,
                 "{told}: frames are told by media time"
+            );
+            assert!(
+                !self.is_clean || other.entry || self.is_audio() || one.marker != same_frame,
+                "{told}: a picture ends with its marker"
             );
             if let (Some(one), Some(other)) = (one.pictures, other.pictures) {
                 let on = (
@@ -381,6 +415,7 @@ fn codec_of(payload_type: u8) -> Codec {
     match payload_type {
         VP8_DOWN | REPAIR_DOWN => Codec::Vp8,
         H264_DOWN | H264_REPAIR_DOWN => Codec::H264,
+        VP9_DOWN | VP9_REPAIR_DOWN => Codec::Vp9,
         OPUS_DOWN => Codec::Opus,
         RED_DOWN => Codec::Red,
         other => panic!("payload type {other} was not agreed on; {H264} is the publisher's"),
