@@ -119,25 +119,22 @@ pub enum Outcome {
 impl Outcome {
     /// True when it shows that somebody was there.
     pub fn is_pass(self) -> bool {
-        match self {
-            Outcome::Passed | Outcome::PassedWrong | Outcome::PassedLowAssurance => true,
-            Outcome::FailedWrong
-            | Outcome::FailedMismatch
-            | Outcome::FailedNoFace
-            | Outcome::FailedManyFaces
-            | Outcome::FailedLiveness
-            | Outcome::FailedCovered
-            | Outcome::Missed
-            | Outcome::Refused
-            | Outcome::Interrupted
-            | Outcome::Exempt
-            | Outcome::Void => false,
-        }
+        self.verdict() == Some(true)
     }
 
     /// True when it withholds the stretch back to the last pass.
     pub fn is_failure(self) -> bool {
+        self.verdict() == Some(false)
+    }
+
+    /// True when it says anything about the learner at all.
+    pub fn is_verdict(self) -> bool {
+        self.verdict().is_some()
+    }
+
+    fn verdict(self) -> Option<bool> {
         match self {
+            Outcome::Passed | Outcome::PassedWrong | Outcome::PassedLowAssurance => Some(true),
             Outcome::FailedWrong
             | Outcome::FailedMismatch
             | Outcome::FailedNoFace
@@ -145,19 +142,9 @@ impl Outcome {
             | Outcome::FailedLiveness
             | Outcome::FailedCovered
             | Outcome::Missed
-            | Outcome::Refused => true,
-            Outcome::Passed
-            | Outcome::PassedWrong
-            | Outcome::PassedLowAssurance
-            | Outcome::Interrupted
-            | Outcome::Exempt
-            | Outcome::Void => false,
+            | Outcome::Refused => Some(false),
+            Outcome::Interrupted | Outcome::Exempt | Outcome::Void => None,
         }
-    }
-
-    /// True when it says anything about the learner at all.
-    pub fn is_verdict(self) -> bool {
-        self.is_pass() || self.is_failure()
     }
 }
 

@@ -55,7 +55,8 @@ pub(super) async fn act(
     let around = around(&mut transaction, &stored.attendance, command).await?;
     let mut attendance = stored.attendance.clone();
     let mut facts = Vec::new();
-    for _ in 0..steps(command) {
+    let steps = if is_due(command) { STEPS_MAX } else { 1 };
+    for _ in 0..steps {
         let command = in_the_link(command, &attendance);
         let circumstances = Circumstances {
             now,
@@ -78,7 +79,7 @@ pub(super) async fn act(
             break;
         }
     }
-    let touched = attendance != stored.attendance || matches!(command, Command::Due);
+    let touched = attendance != stored.attendance || is_due(command);
     if !touched {
         let credited_s = stored.credited_s;
         return Ok(Some(Acted {
@@ -105,24 +106,9 @@ pub(super) async fn act(
     }))
 }
 
-fn steps(command: &Command<'_>) -> usize {
-    match command {
-        Command::Due => STEPS_MAX,
-        Command::Enter { .. }
-        | Command::LinkUp { .. }
-        | Command::LinkDown { .. }
-        | Command::Alive(_)
-        | Command::Answer { .. }
-        | Command::AskNow { .. }
-        | Command::Found { .. }
-        | Command::EyesBusy { .. }
-        | Command::Camera(_)
-        | Command::Refuse { .. }
-        | Command::Exempt { .. }
-        | Command::Rule { .. }
-        | Command::DatabaseReturned { .. }
-        | Command::Recover => 1,
-    }
+/// A deadline may bring several steps, and draws from the bank; everything else is one.
+fn is_due(command: &Command<'_>) -> bool {
+    matches!(command, Command::Due)
 }
 
 // Life is only what the present link carried.
@@ -167,22 +153,10 @@ async fn around(
 ) -> Result<Around, Error> {
     let lesson = store::lesson::find(db, attendance.lesson()).await?;
     let lesson = lesson.ok_or_else(lesson_not_found)?;
-    let bank = match command {
-        Command::Due => store::question::bank_of(db, lesson.unit(), BANK_MAX).await?,
-        Command::Enter { .. }
-        | Command::LinkUp { .. }
-        | Command::LinkDown { .. }
-        | Command::Alive(_)
-        | Command::Answer { .. }
-        | Command::AskNow { .. }
-        | Command::Found { .. }
-        | Command::EyesBusy { .. }
-        | Command::Camera(_)
-        | Command::Refuse { .. }
-        | Command::Exempt { .. }
-        | Command::Rule { .. }
-        | Command::DatabaseReturned { .. }
-        | Command::Recover => Vec::new(),
+    let bank = if is_due(command) {
+        store::question::bank_of(db, lesson.unit(), BANK_MAX).await?
+    } else {
+        Vec::new()
     };
     let (elsewhere, earned_today_s) = store::attendance::earned_before(db, attendance).await?;
     Ok(Around {
