@@ -4,15 +4,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { Client, LIMIT_MS, Line, Site, own } from "./livekit.mjs";
+import { Client, LIMIT_MS, Line, QUALITIES, Site, own } from "./livekit.mjs";
 import { Server, eventually, launch } from "./support.mjs";
-
-/** LiveKit's numbers of qualities, and how wide each is of a picture of 1280. */
-const QUALITIES = [
-  { quality: 0, width: 320 },
-  { quality: 1, width: 640 },
-  { quality: 2, width: 1280 },
-];
 
 /** @type {Server} */ let server;
 /** @type {Site} */ let site;

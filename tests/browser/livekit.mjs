@@ -10,6 +10,13 @@ import { fileURLToPath } from "node:url";
 
 import { eventually } from "./support.mjs";
 
+/** LiveKit's numbers of qualities, and how wide each is of a picture of 1280. */
+export const QUALITIES = [
+  { quality: 0, width: 320 },
+  { quality: 1, width: 640 },
+  { quality: 2, width: 1280 },
+];
+
 const project = fileURLToPath(new URL("../../", import.meta.url));
 const library = join(project, "web/node_modules/livekit-client/dist/livekit-client.umd.js");
 /** Most time that anything here may take on a busy machine. */
