@@ -117,7 +117,7 @@ function Report({ found, chinese }: { found: Found; chinese: boolean }) {
     <section aria-live="polite" data-testid="import-report">
       {complaints.length > 0 && (
         <Notice tone="refused" role="alert">
-          <p>{t('questions.importWrong', { n: complaints.length })}</p>
+          <div>{t('questions.importWrong', { n: complaints.length })}</div>
           <ul className="desk-complaints">
             {complaints.map((complaint, index) => (
               <li key={index}>
