@@ -3,7 +3,7 @@
 //! proves nothing.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
+use std::io::{Cursor, Write as _};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
@@ -140,7 +140,10 @@ fn seen(analysis: Result<Analysis, Error>) -> Look {
 fn world(test: &str) -> Option<&'static World> {
     let world = WORLD.as_ref();
     if world.is_none() {
-        eprintln!("SKIPPED {test}: no test data, so this run does not prove it");
+        // Past the test runner, which shows of a test that passes nothing.
+        let mut out = std::io::stderr();
+        let word = format!("SKIPPED {test}: no test data, so this run does not prove it\n");
+        out.write_all(word.as_bytes()).expect("somewhere to say it");
     }
     world
 }
