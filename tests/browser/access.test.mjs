@@ -78,6 +78,9 @@ describe("without a mouse", () => {
 
   test("every control of the class is reached, for learner and teacher", async () => {
     await everyStop(learner);
+    // The board learns of an arrival a moment later, and a control that appears is no stop of a
+    // round that is under way.
+    await teacher.locator('[data-testid="board-check"]:enabled').first().waitFor();
     await everyStop(teacher);
   });
 
