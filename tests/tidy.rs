@@ -58,7 +58,7 @@ const LAYERS: &[Layer] = &[
         name: "store",
         imports: "store domain",
         // ed25519_dalek signs and checks the ledger's checkpoints.
-        crates: "bytes ed25519_dalek futures_util object_store sqlx tracing",
+        crates: "bytes ed25519_dalek futures_util sqlx tracing",
     },
     Layer {
         name: "hub",
@@ -74,8 +74,9 @@ const LAYERS: &[Layer] = &[
         // passwords with.
         // calamine, csv, encoding_rs and zip read files of questions.
         // rten runs networks on pictures that image_webp decodes; toml is the manifest of them.
+        // ring seals what object_store keeps.
         crates: "argon2 bytes calamine csv ed25519_dalek encoding_rs image_webp jsonwebtoken \
-                 metrics rten rten_tensor sha1 tokio toml tracing utoipa zip",
+                 metrics object_store ring rten rten_tensor sha1 tokio toml tracing utoipa zip",
     },
     Layer {
         name: "http",

@@ -3,6 +3,7 @@
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 
+use super::sealing::SealingKey;
 use crate::domain::entropy::Entropy;
 
 /// Length of every secret here, bytes.
@@ -13,18 +14,30 @@ pub struct Keys {
     access_token: [u8; SECRET_BYTES],
     ledger: SigningKey,
     ledger_known: Vec<VerifyingKey>,
+    sealing: SealingKey,
 }
 
 impl Keys {
-    /// Keys from their secrets: HMAC key of access tokens, Ed25519 seed of ledger checkpoints.
-    pub fn new(access_token: [u8; SECRET_BYTES], ledger: [u8; SECRET_BYTES]) -> Self {
+    /// Keys from their secrets: HMAC key of access tokens, Ed25519 seed of ledger checkpoints, and
+    /// the key that everything sealed depends on.
+    pub fn new(
+        access_token: [u8; SECRET_BYTES],
+        ledger: [u8; SECRET_BYTES],
+        sealing: [u8; SECRET_BYTES],
+    ) -> Self {
         let ledger = SigningKey::from_bytes(&ledger);
         let ledger_known = vec![ledger.verifying_key()];
         Self {
             access_token,
             ledger,
             ledger_known,
+            sealing: SealingKey::new(sealing),
         }
+    }
+
+    /// The key that seals for one purpose what lies outside the database.
+    pub fn sealing(&self, purpose: &str) -> SealingKey {
+        self.sealing.derived(purpose)
     }
 
     /// Takes a public key that signed checkpoints before a rotation; they stay valid.
@@ -97,8 +110,8 @@ mod tests {
 
     #[test]
     fn checkpoints_of_a_rotated_key_stay_valid_and_others_do_not() {
-        let old = Keys::new([1; 32], [2; 32]);
-        let mut new = Keys::new([1; 32], [3; 32]);
+        let old = Keys::new([1; 32], [2; 32], [4; 32]);
+        let mut new = Keys::new([1; 32], [3; 32], [4; 32]);
         let signature = old.sign_checkpoint(b"stood here");
         assert!(!new.verifies_checkpoint(&old.ledger_key_id(), b"stood here", &signature));
         assert!(new.know_ledger_key(&old.ledger_public()));

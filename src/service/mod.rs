@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod auth;
+pub mod blobs;
 pub mod call;
 pub mod classroom;
 pub mod demo;
@@ -12,6 +13,7 @@ pub mod ledger;
 pub mod outbox;
 pub mod password;
 pub mod people;
+pub mod sealing;
 pub mod setup;
 pub mod throttle;
 pub mod units;

@@ -17,6 +17,8 @@ pub const FOLDER: &str = "keys";
 const ACCESS_TOKEN_FILE: &str = "access-token.key";
 /// Ed25519 seed that signs the ledger's checkpoints.
 const LEDGER_FILE: &str = "ledger.key";
+/// The key that seals recordings, frames and templates; without it they cannot be opened.
+const SEALING_FILE: &str = "sealing.key";
 /// The API key with which the server mints media tokens for its own pages.
 const API_FILE: &str = "api.key";
 /// Length of a generated API key's name after its prefix, bytes of chance.
@@ -80,9 +82,10 @@ pub fn load_or_create(data_dir: &Path, entropy: &dyn Entropy) -> Result<ServerKe
     })?;
     let access_token = secret(&folder.join(ACCESS_TOKEN_FILE), entropy)?;
     let ledger = secret(&folder.join(LEDGER_FILE), entropy)?;
+    let sealing = secret(&folder.join(SEALING_FILE), entropy)?;
     let api = api_key(&folder.join(API_FILE), entropy)?;
     Ok(ServerKeys {
-        signing: Keys::new(access_token, ledger),
+        signing: Keys::new(access_token, ledger, sealing),
         api,
     })
 }

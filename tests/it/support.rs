@@ -65,7 +65,7 @@ async fn context(url: &str, clock: Arc<ManualClock>, entropy: Arc<CountedEntropy
         clock,
         entropy,
         store,
-        Arc::new(Keys::new([7; 32], [8; 32])),
+        Arc::new(Keys::new([7; 32], [8; 32], [9; 32])),
         Arc::new(BlockingThreads),
     )
 }
