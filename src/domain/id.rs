@@ -78,6 +78,8 @@ stored_ids! {
     TrackId,
     /// A live media room; `RM_…` on the wire.
     RoomId,
+    /// A picture that a finding about a face rests on.
+    FacePictureId,
 }
 
 macro_rules! wire_ids {

@@ -32,6 +32,8 @@ use crate::hub::events::Events;
 use crate::store::Store;
 
 pub use crate::store::{Error, Failure};
+pub use face::capture::Captures;
+pub use face::eyes::Eyes;
 pub use keys::Keys;
 
 /// What a use case stands on. One per server, shared.
@@ -57,6 +59,12 @@ pub struct Context {
     pub classroom_policy: Arc<ClassroomPolicy>,
     /// Whether the classroom has still to take in what its rooms saw.
     pub behind: Behind,
+    /// What looks at pictures of faces.
+    pub eyes: Eyes,
+    /// Rung after a commit that wants a look at somebody's camera.
+    pub looks: Arc<Notify>,
+    /// Enrolments whose pictures are to be taken.
+    pub captures: Captures,
     pub(crate) passwords: Arc<password::Passwords>,
     pub(crate) throttle: Arc<throttle::Throttle>,
 }
@@ -81,6 +89,9 @@ impl Context {
             announced: Arc::default(),
             classroom_policy: Arc::new(ClassroomPolicy::standard()),
             behind: Behind::default(),
+            eyes: Eyes::default(),
+            looks: Arc::default(),
+            captures: Captures::default(),
             passwords: Arc::default(),
             throttle: Arc::default(),
         }

@@ -14,8 +14,9 @@ use crate::media::placement::Shards;
 use crate::media::shard::ShardLimits;
 use crate::media::transport::Identity;
 use crate::service::Context;
-use crate::service::call::{Call, Keys, Relays, RoomAdmin};
+use crate::service::call::{Call, EveryRule, Keys, Relays, RoomAdmin};
 use crate::service::classroom::LessonRules;
+use crate::service::face::capture::FaceRooms;
 use crate::shell::config::{Config, Turn};
 use crate::shell::door::Door;
 use crate::shell::keys::ApiKey;
@@ -68,7 +69,10 @@ impl Plane {
             taps: media.taps().clone(),
         };
         let (rooms, facts) = open(ground, events);
-        let rules = Arc::new(LessonRules(context.clone()));
+        let rules = Arc::new(EveryRule(vec![
+            Arc::new(LessonRules(context.clone())),
+            Arc::new(FaceRooms(context.clone())),
+        ]));
         let mut call = Call::new(api_keys(config, api_key), rules, Arc::clone(&context.clock));
         if let Some(turn) = &config.turn {
             call = call.with_relays(relays(turn));

@@ -358,6 +358,11 @@ impl Desk {
                 // Who asked may have gone; its tap then ends by its closed line.
                 let _ = reply.send(self.room.is_tapped(tap));
             }
+            Letter::Sight {
+                identity,
+                source,
+                reply,
+            } => drop(reply.send(self.room.sight(&identity, source))),
             Letter::Participants(reply) => drop(reply.send(self.room.participants())),
             Letter::View(reply) => drop(reply.send(self.room.view())),
         }

@@ -47,6 +47,8 @@ pub struct Summary {
     pub board_sent_at: Option<DateTime<Utc>>,
     /// When the board's row has to be announced.
     pub board_due: Option<DateTime<Utc>>,
+    /// Until when a look at the learner's camera is wanted.
+    pub look_until: Option<DateTime<Utc>>,
 }
 
 struct Row {
@@ -103,6 +105,15 @@ fn link(attendance: &Attendance) -> &'static str {
     }
 }
 
+fn is_watched(attendance: &Attendance) -> bool {
+    let goes_on = match attendance.phase() {
+        Phase::Open | Phase::Closing { .. } => true,
+        Phase::Closed { .. } => false,
+    };
+    let connected = matches!(attendance.link(), Link::Up { .. });
+    goes_on && connected && attendance.faces_apply()
+}
+
 fn written(attendance: &Attendance) -> Result<Value, Error> {
     serde_json::to_value(attendance)
         .map_err(|source| Error::Failed(Failure::new("write an attendance", source)))
@@ -139,7 +150,8 @@ pub async fn save(
     sqlx::query!(
         "update attendance set phase = $2, link = $3, signed_in = $4, device = $5, state = $6, \
              life_from = $7, life_to = $8, credited_s = $9, withheld_s = $10, credited = $11, \
-             next_deadline = $12, board_sent_at = $13, board_due = $14 \
+             next_deadline = $12, board_sent_at = $13, board_due = $14, watched = $15, \
+             look_until = $16, awaits_ruling = $17 \
          where id = $1",
         attendance.id().0,
         phase(attendance),
@@ -155,6 +167,9 @@ pub async fn save(
         summary.next_deadline,
         summary.board_sent_at,
         summary.board_due,
+        is_watched(attendance),
+        summary.look_until,
+        attendance.awaits_ruling(),
     )
     .execute(db)
     .await?;
@@ -425,6 +440,47 @@ pub async fn take_board_due(
     .fetch_all(db)
     .await?;
     Ok(ids.into_iter().map(AttendanceId).collect())
+}
+
+/// Somebody whose camera the server's eyes follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// The attendance.
+    pub attendance: AttendanceId,
+    /// Of which lesson.
+    pub lesson: LessonId,
+    /// Whose.
+    pub account: AccountId,
+    /// The lesson runs, so that the camera must show something.
+    pub is_live: bool,
+    /// A look is wanted now.
+    pub look: bool,
+}
+
+/// Attendances whose cameras the eyes follow, at most so many.
+pub async fn watched(
+    db: &mut Connection,
+    now: DateTime<Utc>,
+    limit: u32,
+) -> Result<Vec<Watched>, Error> {
+    let rows = sqlx::query!(
+        r#"select a.id, a.lesson_id, a.account_id, l.phase = 'live' as "is_live!",
+               coalesce(a.look_until > $1, false) as "look!"
+           from attendance a join lesson l on l.id = a.lesson_id
+           where a.watched order by a.id limit $2"#,
+        now,
+        i64::from(limit),
+    )
+    .fetch_all(db)
+    .await?;
+    let watched = rows.into_iter().map(|row| Watched {
+        attendance: AttendanceId(row.id),
+        lesson: LessonId(row.lesson_id),
+        account: AccountId(row.account_id),
+        is_live: row.is_live,
+        look: row.look,
+    });
+    Ok(watched.collect())
 }
 
 /// The next moment at which anything of the classroom is due.

@@ -89,13 +89,21 @@ pub async fn find(db: &mut Connection, id: PersonId) -> Result<Option<Person>, E
     Ok(find_many(db, &[id]).await?.pop())
 }
 
+/// The id of the person behind an account.
+pub async fn id_of_account(
+    db: &mut Connection,
+    account: AccountId,
+) -> Result<Option<PersonId>, Error> {
+    let id = sqlx::query_scalar!("select person_id from account where id = $1", account.0)
+        .fetch_optional(db)
+        .await?;
+    Ok(id.map(PersonId))
+}
+
 /// The person behind an account.
 pub async fn of_account(db: &mut Connection, account: AccountId) -> Result<Option<Person>, Error> {
-    let id = sqlx::query_scalar!("select person_id from account where id = $1", account.0)
-        .fetch_optional(&mut *db)
-        .await?;
-    match id {
-        Some(id) => find(db, PersonId(id)).await,
+    match id_of_account(db, account).await? {
+        Some(id) => find(db, id).await,
         None => Ok(None),
     }
 }

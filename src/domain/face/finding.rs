@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::template::ModelId;
+
 /// The result of one try of a face check. A finding is evidence for a person to look at; what it
 /// costs is decided elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,4 +33,19 @@ pub enum Finding {
     NoPicture,
     /// Pictures were kept, but no network is there to compare them: staff look.
     Unverified,
+}
+
+/// What a finding rests on, as the ledger keeps it: which network looked, how alike the faces were,
+/// and the digests of the pictures that are kept. It carries no biometrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grounds {
+    /// The network that compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelId>,
+    /// The similarity of the last decision in the measure of that network, ten-thousandths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub similarity_e4: Option<i32>,
+    /// SHA-256 of each picture kept, lower-case hexadecimal, in the order taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<String>,
 }

@@ -3,8 +3,10 @@
 //! None of this stops a good virtual camera or a forged video. Results are evidence for a person.
 
 pub mod action;
+pub mod capture;
 pub mod check;
 pub mod decision;
+pub mod enrolment;
 pub mod finding;
 pub mod geometry;
 pub mod hash;
@@ -12,3 +14,4 @@ pub mod keyframe;
 pub mod message;
 pub mod quality;
 pub mod template;
+pub mod watch;

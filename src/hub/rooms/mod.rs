@@ -26,9 +26,9 @@ use super::taps::TapLines;
 use crate::domain::id::ParticipantId;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::media::command::Event;
-use crate::media::room::{Input, RoomFact, SessionOffer, TapWish, Trickled};
+use crate::media::room::{Input, RoomFact, SessionOffer, TapWish, TrackSight, Trickled};
 use crate::media::signal::{
-    Admission, LeaveReason, Notice, ParticipantView, Request, RequestRefusal, RoomView,
+    Admission, LeaveReason, Notice, ParticipantView, Request, RequestRefusal, RoomView, TrackSource,
 };
 
 /// Rooms alive at once; a join that would make one more is refused.
@@ -115,6 +115,15 @@ pub enum Letter {
         wish: TapWish,
         /// Whether it can.
         reply: oneshot::Sender<bool>,
+    },
+    /// What the server itself can see of a track.
+    Sight {
+        /// Whose.
+        identity: String,
+        /// Which.
+        source: TrackSource,
+        /// What.
+        reply: oneshot::Sender<TrackSight>,
     },
     /// Who is here.
     Participants(oneshot::Sender<Vec<ParticipantView>>),

@@ -5,7 +5,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Letter, Rooms};
 use crate::hub::taps::TapLine;
 use crate::media::command::TapWant;
-use crate::media::room::{Input, TapWish};
+use crate::media::room::{Input, TapWish, TrackSight};
 use crate::media::signal::TrackSource;
 use crate::media::tap::Tapped;
 
@@ -38,6 +38,25 @@ impl Rooms {
         mail.send(Letter::Tap { wish, reply }).await.ok()?;
         let is_tapped = answer.await.ok()?;
         is_tapped.then_some(Tapping { line, mail })
+    }
+}
+
+impl Rooms {
+    /// What the server itself can see of somebody's track now.
+    pub async fn sight(&self, room: &str, identity: &str, source: TrackSource) -> TrackSight {
+        let Some(mailbox) = self.mailbox(room) else {
+            return TrackSight::Absent;
+        };
+        let (reply, answer) = oneshot::channel();
+        let letter = Letter::Sight {
+            identity: identity.to_owned(),
+            source,
+            reply,
+        };
+        match mailbox.mail.send(letter).await {
+            Ok(()) => answer.await.unwrap_or(TrackSight::Absent),
+            Err(_) => TrackSight::Absent,
+        }
     }
 }
 

@@ -182,6 +182,19 @@ pub struct TapWish {
     pub want: TapWant,
 }
 
+/// What the server itself can see of a track.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrackSight {
+    /// It is not published, or has no media yet.
+    Absent,
+    /// Its publisher, or somebody of the staff, has turned it off.
+    Muted,
+    /// It is encrypted for its receivers alone, or its pictures are not VP8.
+    Unreadable,
+    /// It should send.
+    Open,
+}
+
 /// Somebody who comes in without signalling.
 #[derive(Debug)]
 pub struct Opening {

@@ -1,8 +1,9 @@
 //! Uses of a track by the server itself: they count for its publisher like somebody who looks.
 
-use super::{Room, TapWish};
+use super::{Room, TapWish, TrackSight};
 use crate::domain::id::TapId;
-use crate::media::command::{Command, TapConfig};
+use crate::media::command::{Codec, Command, MediaKind, TapConfig};
+use crate::media::signal::TrackSource;
 
 impl Room {
     /// Taps a track; nothing happens when it is not there, has no media yet, or is encrypted for
@@ -55,5 +56,30 @@ impl Room {
     /// Whether a tap was taken and its track is there.
     pub fn is_tapped(&self, tap: TapId) -> bool {
         self.taps.contains_key(&tap)
+    }
+
+    /// What a tap could see of somebody's track.
+    pub fn sight(&self, identity: &str, source: TrackSource) -> TrackSight {
+        let publisher = self.identified(identity);
+        let publisher = publisher.and_then(|id| self.members.get(&id));
+        let mut tracks = publisher
+            .into_iter()
+            .flat_map(|member| member.tracks.values());
+        let known = tracks.find(|track| track.request.source == source);
+        let binding = known.and_then(|track| track.binding.as_ref());
+        let Some((track, binding)) = known.zip(binding) else {
+            return TrackSight::Absent;
+        };
+        let main = binding.codecs.first();
+        let kind = main.map(|codec| codec.kind());
+        if track.request.encryption != 0
+            || (kind == Some(MediaKind::Video) && main != Some(&Codec::Vp8))
+        {
+            TrackSight::Unreadable
+        } else if track.muted {
+            TrackSight::Muted
+        } else {
+            TrackSight::Open
+        }
     }
 }

@@ -75,12 +75,34 @@ pub trait RoomRules: Send + Sync {
     }
 }
 
+/// Rules of several kinds of sessions: the first that owns a room decides over it.
+pub struct EveryRule(pub Vec<Arc<dyn RoomRules>>);
+
+impl RoomRules for EveryRule {
+    fn permissions<'a>(&'a self, room: &'a str, identity: &'a str) -> Decision<'a> {
+        Box::pin(async move {
+            for rules in &self.0 {
+                if let Some(admission) = rules.permissions(room, identity).await? {
+                    return Ok(Some(admission));
+                }
+            }
+            Ok(None)
+        })
+    }
+
+    fn custody(&self, room: &str) -> Custody {
+        let custodies = self.0.iter().map(|rules| rules.custody(room));
+        custodies.max().unwrap_or(Custody::Plain)
+    }
+}
+
 /// Whose a room is, and with that what an API key may do there, whatever its grants say.
 ///
 /// A key is no person: it has no unit, no office and no name that a ledger could record. So it
 /// makes and runs rooms of its own, and looks on where a session's evidence comes about. Whatever
 /// changes a session is asked by a named person through the API of that session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// In the order of how little a key may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Custody {
     /// Nobody's: the grants decide.
     Plain,

@@ -14,6 +14,8 @@ use crate::domain::classroom::credit::Statement;
 use crate::domain::classroom::lesson::{Lesson, LessonCommand, LessonFact, RecordedLessonFact};
 use crate::domain::classroom::quiz::Question;
 use crate::domain::classroom::span::Span;
+use crate::domain::face::check::EARLIER_MAX;
+use crate::domain::face::hash::PictureHash;
 use crate::domain::id::{AccountId, AttendanceId, CheckId, LessonId};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::service::{Context, Error, Failure, ledger, outbox};
@@ -41,12 +43,31 @@ struct Around {
     earned_today_s: u32,
 }
 
+/// What a finding rests on, to be kept with its facts.
+#[derive(Debug)]
+pub(super) struct Exhibits {
+    pub(super) taken: store::face::Taken,
+    pub(super) pictures: Vec<store::face::NewPicture>,
+    pub(super) hashes: Vec<PictureHash>,
+}
+
 /// Lets a command act on an attendance, in a transaction of its own. `None` when there is none.
 pub(super) async fn act(
     context: &Context,
     id: AttendanceId,
     now: DateTime<Utc>,
     command: &Command<'_>,
+) -> Result<Option<Acted>, Error> {
+    act_shown(context, id, now, command, None).await
+}
+
+/// [`act`] with what a finding rests on, which is kept if the command brings facts.
+pub(super) async fn act_shown(
+    context: &Context,
+    id: AttendanceId,
+    now: DateTime<Utc>,
+    command: &Command<'_>,
+    exhibits: Option<Exhibits>,
 ) -> Result<Option<Acted>, Error> {
     let mut transaction = context.store.begin().await?;
     let Some(stored) = store::attendance::lock(&mut transaction, id).await? else {
@@ -88,6 +109,9 @@ pub(super) async fn act(
             credited_s,
         }));
     }
+    if let Some(exhibits) = exhibits.filter(|_| !facts.is_empty()) {
+        keep(&mut transaction, &exhibits).await?;
+    }
     let statement = save(
         context,
         &mut transaction,
@@ -99,11 +123,23 @@ pub(super) async fn act(
     )
     .await?;
     outbox::commit(context, transaction).await?;
+    if attendance.look_wanted(now).is_some() {
+        context.looks.notify_one();
+    }
     Ok(Some(Acted {
         attendance,
         facts,
         credited_s: statement.credited_s,
     }))
+}
+
+async fn keep(db: &mut Connection, exhibits: &Exhibits) -> Result<(), Error> {
+    let (taken, most) = (
+        exhibits.taken,
+        u32::try_from(EARLIER_MAX).unwrap_or(u32::MAX),
+    );
+    store::face::insert_pictures(db, taken, &exhibits.pictures).await?;
+    store::face::add_hashes(db, taken.person, taken.at, &exhibits.hashes, most).await
 }
 
 /// A deadline may bring several steps, and draws from the bank; everything else is one.
@@ -196,6 +232,7 @@ async fn save(
         }),
         board_sent_at: stored.board_sent_at,
         board_due: None,
+        look_until: attendance.look_wanted(now).map(|look| look.until),
     };
     let board_now = !facts.is_empty() && may_send_board(&mut summary, now);
     store::attendance::save(db, attendance, &summary).await?;

@@ -10,6 +10,7 @@ mod closing;
 mod deadlines;
 mod demo;
 mod lessons;
+mod looking;
 mod presence;
 mod proof;
 mod question_file;
@@ -27,6 +28,7 @@ pub use lessons::{
     Calendar, LEARNERS_MAX, LessonTopics, NewLesson, PlanChange, board, cancel, change, check_now,
     create, end, get, learners, list, pause, question_now, resume, run_by, set_learners, start,
 };
+pub use looking::{Said, Sitting, camera, found, not_looked, prune_pictures, say, sit, watched};
 pub use presence::take_in;
 pub use proof::{Disproved, verify_draws};
 pub use question_file::{Complaint, FILE_BYTES_MAX};

@@ -4,6 +4,9 @@
 //! to a [`Similarity`].
 
 pub mod analyse;
+pub mod capture;
+pub mod enrolment;
+pub mod eyes;
 pub mod manifest;
 pub mod networks;
 pub mod picture;

@@ -8,7 +8,7 @@ use crate::domain::classroom::lesson::Lesson;
 use crate::domain::classroom::quiz::Question;
 use crate::domain::classroom::span::Span;
 use crate::domain::entropy::Entropy;
-use crate::domain::face::finding::Finding;
+use crate::domain::face::finding::{Finding, Grounds};
 use crate::domain::id::{AccountId, CheckId, ParticipantId};
 
 /// What somebody, the room or time asks of an attendance.
@@ -62,6 +62,8 @@ pub enum Command<'a> {
         nonce: &'a str,
         /// What.
         finding: Finding,
+        /// What it rests on.
+        grounds: &'a Grounds,
     },
     /// The eyes have no time for a check that they were to look at.
     EyesBusy {

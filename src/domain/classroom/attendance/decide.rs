@@ -51,7 +51,8 @@ impl Attendance {
                 check,
                 nonce,
                 finding,
-            } => Ok(self.found(*check, nonce, *finding, now)),
+                grounds,
+            } => Ok(self.found(*check, nonce, (*finding, grounds), now)),
             Command::EyesBusy { check } => Ok(self.eyes_busy(*check, now)),
             Command::Camera(sight) => Ok(self.camera(*sight, now)),
             Command::Refuse { by, check } => {

@@ -13,7 +13,7 @@ use crate::domain::classroom::lesson::Lesson;
 use crate::domain::classroom::policy::PolicyFigures;
 use crate::domain::classroom::schedule::{SILENT_TRY, gesture_of, nonce_hash, retry_delay_ms};
 use crate::domain::classroom::span::Span;
-use crate::domain::face::finding::Finding;
+use crate::domain::face::finding::{Finding, Grounds};
 use crate::domain::id::CheckId;
 
 /// What the eyes are to look for now.
@@ -119,7 +119,7 @@ impl Attendance {
         &self,
         check: CheckId,
         nonce: &str,
-        finding: Finding,
+        (finding, grounds): (Finding, &Grounds),
         now: DateTime<Utc>,
     ) -> Vec<AttendanceFact> {
         let running = self.running_check().filter(|running| {
@@ -135,6 +135,7 @@ impl Attendance {
             attempt: try_of(check),
             gesture: self.gesture(check),
             finding,
+            grounds: grounds.clone(),
             at: now,
         }];
         match judgement(finding) {

@@ -7,7 +7,7 @@ use super::terms::{CameraSight, Terms};
 use crate::domain::classroom::check::{Cause, Check, Gesture, Outcome, Ruling};
 use crate::domain::classroom::policy::ClassroomPolicy;
 use crate::domain::classroom::span::Span;
-use crate::domain::face::finding::Finding;
+use crate::domain::face::finding::{Finding, Grounds};
 use crate::domain::id::{AccountId, AttendanceId, CheckId, LessonId, ParticipantId};
 
 /// A fact with the attendance it belongs to, as the lesson's stream of the ledger holds it.
@@ -107,6 +107,9 @@ pub enum AttendanceFact {
         gesture: Option<Gesture>,
         /// What was found.
         finding: Finding,
+        /// What that rests on.
+        #[serde(flatten)]
+        grounds: Grounds,
         /// When.
         at: DateTime<Utc>,
     },

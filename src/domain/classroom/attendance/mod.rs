@@ -404,6 +404,17 @@ impl Attendance {
         !self.review.is_empty()
     }
 
+    /// Whether there is an outcome that a person is to decide about: one that passed only for now,
+    /// or a failure of an attendance that a human should look at.
+    pub fn awaits_ruling(&self) -> bool {
+        let open = |check: &Check| check.ruling.is_none();
+        self.checks.iter().filter(|check| open(check)).any(|check| {
+            let outcome = check.outcome();
+            let failed = outcome.is_some_and(Outcome::is_failure);
+            outcome == Some(Outcome::PassedLowAssurance) || (failed && self.needs_review())
+        })
+    }
+
     /// The lesson pauses for this learner.
     pub fn is_paused(&self) -> bool {
         self.paused_since.is_some()

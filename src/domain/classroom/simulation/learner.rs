@@ -14,6 +14,7 @@ use crate::domain::classroom::lesson::Lesson;
 use crate::domain::classroom::quiz::Question;
 use crate::domain::classroom::schedule::Seed;
 use crate::domain::classroom::span::{Span, subtract, total_millis, within};
+use crate::domain::face::finding::Grounds;
 use crate::domain::id::{AccountId, AttendanceId, CheckId, ParticipantId};
 
 /// A room tells who is there so often.
@@ -254,6 +255,7 @@ impl<'a> Run<'a> {
                     check,
                     nonce,
                     finding,
+                    grounds: &Grounds::default(),
                 });
                 let goes_on = self.attendance.look_wanted(self.now).is_some();
                 self.looking = goes_on.then(|| self.now + BURST);

@@ -6,7 +6,7 @@ use super::super::*;
 use super::play::*;
 use crate::domain::classroom::check::{Gesture, Ruling};
 use crate::domain::classroom::lesson::LessonCommand;
-use crate::domain::face::finding::Finding;
+use crate::domain::face::finding::{Finding, Grounds};
 
 fn by_face() -> ClassroomPolicy {
     let mut figures = ClassroomPolicy::standard().figures().clone();
@@ -22,6 +22,7 @@ impl Play {
             check,
             nonce,
             finding,
+            grounds: &Grounds::default(),
         })
         .unwrap()
     }
@@ -139,6 +140,7 @@ fn a_silent_check_that_passes_is_never_shown_and_one_that_does_not_becomes_a_pro
         check: shown.check,
         nonce: &second.nonce,
         finding: Finding::Match,
+        grounds: &Grounds::default(),
     };
     assert_eq!(play.act(&stale).unwrap(), Vec::new());
     play.see(Finding::Match);
