@@ -100,6 +100,8 @@ struct LessonPlan {
     /// Accounts of the learners.
     #[serde(default)]
     learner_ids: Vec<Uuid>,
+    /// Whether learners are known by their faces; as the server's policy says when absent.
+    face_checks: Option<bool>,
 }
 
 /// A change of a plan; what is absent stays.
@@ -183,6 +185,8 @@ struct JoinNotice {
     recorded: bool,
     /// Presence is checked.
     checks: bool,
+    /// The server looks at the learner's camera now and then, to see who is there.
+    faces: bool,
 }
 
 /// The lessons that one teaches, takes or runs.
@@ -231,6 +235,7 @@ async fn create(
         },
         teacher: plan.teacher_id.map(AccountId),
         learners: plan.learner_ids.into_iter().map(AccountId).collect(),
+        face_checks: plan.face_checks,
     };
     let lesson = classroom::create(&app.context, &actor, new).await?;
     Ok((StatusCode::CREATED, Json(lesson)))
@@ -378,6 +383,7 @@ async fn join(
         notice: JoinNotice {
             recorded: false,
             checks: true,
+            faces: seat.camera_is_read,
         },
         role: seat.role.name(),
         attendance_id: seat.attendance.map(|id| id.0),
@@ -491,7 +497,7 @@ async fn order(
     }
 }
 
-fn media(app: &App) -> Result<&Classrooms, Refusal> {
+pub(super) fn media(app: &App) -> Result<&Classrooms, Refusal> {
     app.classrooms.as_ref().ok_or_else(|| {
         Refusal::new(
             RefusalKind::Unavailable,
@@ -504,7 +510,7 @@ fn media(app: &App) -> Result<&Classrooms, Refusal> {
 
 /// The address by which the client came is the one by which it reaches the rooms. HTTP/2, which
 /// browsers speak over TLS, has it in the request's own address and no `Host`.
-fn signal_url(uri: &Uri, headers: &HeaderMap, secure: bool) -> Result<String, Problem> {
+pub(super) fn signal_url(uri: &Uri, headers: &HeaderMap, secure: bool) -> Result<String, Problem> {
     let host = headers
         .get(header::HOST)
         .and_then(|value| value.to_str().ok());

@@ -8,6 +8,7 @@ mod boundary;
 pub mod error;
 pub mod events;
 pub mod extract;
+pub mod faces;
 pub mod health;
 pub mod lessons;
 pub mod livekit;

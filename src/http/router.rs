@@ -17,8 +17,8 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::error::Problem;
 use super::lessons::Classrooms;
 use super::{
-    assets, attendances, audit, auth, boundary, events, health, lessons, people, questions, units,
-    whip,
+    assets, attendances, audit, auth, boundary, events, faces, health, lessons, people, questions,
+    units, whip,
 };
 use crate::domain::limits::BODY_BYTES_MAX;
 use crate::domain::policy::{self, Capability};
@@ -125,6 +125,7 @@ fn api() -> Vec<Route> {
         attendances::routes(),
         questions::routes(),
         events::routes(),
+        faces::routes(),
         health::routes(),
         whip::routes(),
     ]

@@ -137,11 +137,14 @@ impl Blobs {
 }
 
 fn said(error: object_store::Error) -> BlobError {
-    match error {
-        object_store::Error::NotFound { .. } => BlobError::Absent,
-        object_store::Error::AlreadyExists { .. } => BlobError::Taken,
-        error if is_full(&error) => BlobError::Full(error),
-        error => BlobError::Io(error),
+    if matches!(error, object_store::Error::NotFound { .. }) {
+        BlobError::Absent
+    } else if matches!(error, object_store::Error::AlreadyExists { .. }) {
+        BlobError::Taken
+    } else if is_full(&error) {
+        BlobError::Full(error)
+    } else {
+        BlobError::Io(error)
     }
 }
 

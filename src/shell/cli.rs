@@ -14,6 +14,7 @@ use crate::shell::config::{Config, Refused};
 use crate::shell::doctor::{self, Verdict};
 use crate::shell::foundation::{self, Foundation};
 use crate::shell::memory;
+use crate::shell::models::{self, FetchOptions, State};
 use crate::shell::serve;
 use crate::shell::simulate::{self, SimulateCommand};
 use crate::shell::user::{self, AddUser};
@@ -44,6 +45,9 @@ enum Command {
     User(UserCommand),
     /// Looks at what a server needs, and says how to mend what is missing
     Doctor(Options),
+    /// Networks of the face check: which there are, and installing them
+    #[command(subcommand)]
+    Models(ModelsCommand),
     /// Plays rules in virtual time
     #[command(subcommand)]
     Simulate(SimulateCommand),
@@ -55,6 +59,19 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum LedgerCommand {
     /// Checks every hash, link and signature, and says where one breaks
+    Verify(Options),
+}
+
+#[derive(Debug, Subcommand)]
+enum ModelsCommand {
+    /// Fetches what is missing, or copies it from a folder, and checks it
+    Fetch {
+        #[command(flatten)]
+        fetch: FetchOptions,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Checks every file against the manifest
     Verify(Options),
 }
 
@@ -158,6 +175,13 @@ async fn run(command: Command) -> Outcome {
         Command::User(UserCommand::Add { user, options }) => add(&options.config()?, &user).await,
         Command::Ledger(LedgerCommand::Verify(options)) => verify(&options.config()?).await,
         Command::Doctor(options) => examine(&options.config()?).await,
+        Command::Models(ModelsCommand::Fetch { fetch, options }) => {
+            let data_dir = options.config()?.data_dir;
+            Ok(report_models(&models::fetch(&data_dir, &fetch).await?))
+        }
+        Command::Models(ModelsCommand::Verify(options)) => {
+            Ok(report_models(&models::verify(&options.config()?.data_dir)?))
+        }
         Command::Simulate(command) => {
             Ok(tokio::task::spawn_blocking(move || simulate::run(&command)).await?)
         }
@@ -199,6 +223,21 @@ async fn verify(config: &Config) -> Outcome {
     let differences = report.findings.len() + report.gaps.len() + disproved.len();
     println!("The ledger is NOT sound: {differences} differences ({counts}).");
     Ok(ExitCode::FAILURE)
+}
+
+/// The exit code is 0 when every network is there.
+fn report_models(lines: &[models::Line]) -> ExitCode {
+    for line in lines {
+        println!("{line}");
+    }
+    let right = |line: &models::Line| match line.state {
+        State::Right | State::Installed => true,
+        State::Missing | State::Other => false,
+    };
+    match lines.iter().all(right) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
 }
 
 async fn add(config: &Config, new: &AddUser) -> Outcome {

@@ -9,10 +9,11 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use crate::domain::classroom::policy::ClassroomPolicy;
+use crate::domain::face::check::Eyesight;
 use crate::http::{self, App};
 use crate::hub::rooms::NamedFact;
 use crate::media::signal::LeaveReason;
-use crate::service::{Context, classroom, demo};
+use crate::service::{Context, Eyes, classroom, demo};
 use crate::shell::anchor::AnchorFile;
 use crate::shell::classroom::{Attendant, DrainError, deadlines};
 use crate::shell::config::{Config, MediaTcp, Tls};
@@ -20,7 +21,7 @@ use crate::shell::connections::Connections;
 use crate::shell::foundation::{self, Foundation, whole};
 use crate::shell::plane::Plane;
 use crate::shell::spool::{self, SpoolBounds};
-use crate::shell::{announcer, shutdown, telemetry, tls, webhooks};
+use crate::shell::{announcer, eyes, models, shutdown, telemetry, tls, webhooks};
 
 /// The published password of all demo accounts.
 pub const DEMO_PASSWORD: &str = "mingtang-demo";
@@ -113,6 +114,9 @@ async fn serve(
     let attending =
         Attending::start(config, &context, &plane, (attendant, facts), &mut tasks).await?;
     tasks.spawn(deadlines(context.clone(), plane.rooms.clone()));
+    tasks.spawn(eyes::follow_learners(context.clone(), plane.rooms.clone()));
+    tasks.spawn(eyes::take_portraits(context.clone(), plane.rooms.clone()));
+    tasks.spawn(eyes::prune(context.clone()));
     let folded = figures.clone();
     tasks.spawn(async move {
         loop {
@@ -220,6 +224,7 @@ impl Attending {
 /// left half done brought in order before anybody can come in.
 async fn prepared(config: &Config, foundation: &Foundation) -> Result<(Context, Attendant), Error> {
     let mut context = foundation.context.clone();
+    context.eyes = eyes_of(foundation);
     if config.demo {
         context.classroom_policy = std::sync::Arc::new(ClassroomPolicy::demo());
         let seeded = demo::seed(&context, DEMO_PASSWORD).await?;
@@ -242,6 +247,25 @@ async fn prepared(config: &Config, foundation: &Foundation) -> Result<(Context, 
         );
     }
     Ok((context, attendant))
+}
+
+/// The networks of the data directory. Without right ones classes go on: pictures are then kept
+/// for staff, and nobody passes by them.
+fn eyes_of(foundation: &Foundation) -> Eyes {
+    let eyes = models::eyes(&foundation.data_dir).unwrap_or_else(|error| {
+        let error = whole(&error);
+        tracing::error!(
+            error,
+            "the face networks are not used; `mingtang models verify` says more"
+        );
+        Eyes::default()
+    });
+    match eyes.eyesight() {
+        Eyesight::Blind => tracing::info!("face check: evidence only, no networks are installed"),
+        Eyesight::Faces => tracing::info!("face check: faces; no network sees acts"),
+        Eyesight::Contours => tracing::info!("face check: faces and acts"),
+    }
+    eyes
 }
 
 /// The TCP ports.

@@ -11,7 +11,7 @@ use crate::domain::classroom::attendance::{Attendance, Link, Phase};
 use crate::domain::classroom::check::Check;
 use crate::domain::classroom::policy::PolicyFigures;
 use crate::domain::classroom::span::Span;
-use crate::domain::id::{AccountId, AttendanceId, CheckId, LessonId, QuestionId};
+use crate::domain::id::{AccountId, AttendanceId, CheckId, LessonId, QuestionId, UnitId};
 
 /// An attendance as stored.
 #[derive(Clone, Debug)]
@@ -169,7 +169,7 @@ pub async fn save(
         summary.board_due,
         is_watched(attendance),
         summary.look_until,
-        attendance.awaits_ruling(),
+        attendance.waiting_checks().next().is_some(),
     )
     .execute(db)
     .await?;
@@ -440,6 +440,32 @@ pub async fn take_board_due(
     .fetch_all(db)
     .await?;
     Ok(ids.into_iter().map(AttendanceId).collect())
+}
+
+/// Attendances of lessons below these units that wait for a person's decision, oldest first, and
+/// how many.
+pub async fn awaiting(
+    db: &mut Connection,
+    scopes: &[UnitId],
+    limit: u32,
+    offset: u64,
+) -> Result<(Vec<AttendanceId>, u64), Error> {
+    let scopes: Vec<Uuid> = scopes.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        r#"select a.id, count(*) over () as "total!"
+           from attendance a join lesson l on l.id = a.lesson_id
+               join unit u on u.id = l.unit_id
+           where a.awaits_ruling and u.path && $1
+           order by a.opened_at, a.id limit $2 offset $3"#,
+        &scopes,
+        i64::from(limit),
+        bigint(offset),
+    )
+    .fetch_all(db)
+    .await?;
+    let total = rows.first().map_or(0, |row| seconds(row.total));
+    let ids = rows.into_iter().map(|row| AttendanceId(row.id)).collect();
+    Ok((ids, total))
 }
 
 /// Somebody whose camera the server's eyes follow.

@@ -149,6 +149,9 @@ fn together_max() -> u32 {
 /// Cameras never stay on for longer than this after class, whatever a policy says.
 const ROOM_AFTER_END_MAX_S: u32 = 120;
 
+/// Three tries at an act, with a look before and after each.
+pub const FACE_PROMPT_MIN_S: u32 = 45;
+
 /// Longest figure that a policy may name: one day.
 const FIGURE_MAX_S: u32 = 86_400;
 
@@ -238,6 +241,25 @@ impl ClassroomPolicy {
                 ..Self::standard().figures
             },
         }
+    }
+
+    /// The same with learners known by their faces or not. A look takes some seconds, an act some
+    /// more, so prompts are then no shorter than [`FACE_PROMPT_MIN_S`].
+    pub fn with_faces(mut self, wanted: bool) -> Self {
+        self.figures.face_checks = wanted;
+        if wanted {
+            let least = |figure: &mut u32| *figure = (*figure).max(FACE_PROMPT_MIN_S);
+            least(&mut self.figures.prompt_s);
+            least(&mut self.figures.prompt_longer_s);
+            least(&mut self.figures.prompt_longest_s);
+        }
+        self
+    }
+
+    /// The same where nothing can see an act.
+    pub fn without_acts(mut self) -> Self {
+        self.figures.action_percent = 0;
+        self
     }
 
     /// The figures, for rules to read.

@@ -211,7 +211,11 @@ mod tests {
                         let seen = seen(frame.0);
                         capture.handle(Input::Analysed { frame, seen }, at(now));
                     }
-                    other => all.push(other),
+                    Output::Forget(_)
+                    | Output::Show(_)
+                    | Output::Progress(_)
+                    | Output::Finish(_)
+                    | Output::GiveUp => all.push(output),
                 }
                 outputs.extend(drained(&mut capture));
             }
@@ -225,11 +229,9 @@ mod tests {
         let (outputs, lasted) = played(|frame| Seen::Face {
             score: if frame == 2 { 0.99 } else { 0.9 },
         });
-        let finished = outputs.iter().find_map(|output| match output {
-            Output::Finish(frames) => Some(frames.clone()),
-            _ => None,
-        });
-        let frames = finished.expect("it is whole");
+        let Some(Output::Finish(frames)) = outputs.last() else {
+            panic!("it is whole");
+        };
         assert_eq!((frames.len(), frames[0]), (5, FrameNumber(2)));
         assert!(lasted >= 4 * 700, "{lasted}");
     }

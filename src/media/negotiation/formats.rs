@@ -14,6 +14,8 @@ pub struct TrackOptions {
     pub red_disabled: bool,
     /// The codec to send, if not the client's first.
     pub codec: Option<Codec>,
+    /// The server looks at the pictures itself, and reads VP8 alone.
+    pub is_read: bool,
 }
 
 const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
@@ -130,6 +132,10 @@ pub fn preferred(codecs: &[CodecMapping], options: TrackOptions) -> Vec<CodecMap
     };
     let mut codecs = codecs.to_vec();
     codecs.retain(|known| known.codec != Codec::Red || !options.red_disabled);
+    // Of a client without VP8 the taps say that they cannot read it.
+    if options.is_read && codecs.iter().any(|known| known.codec == Codec::Vp8) {
+        codecs.retain(|known| known.codec == Codec::Vp8);
+    }
     codecs.sort_by_key(rank);
     codecs
 }

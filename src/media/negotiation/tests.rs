@@ -169,8 +169,8 @@ fn published_audio_prefers_redundancy_unless_the_track_declines_it() {
     let options = TrackOptions {
         dtx_disabled: true,
         stereo: true,
-        codec: None,
         red_disabled: true,
+        ..TrackOptions::default()
     };
     connection.set_options("0", options);
     let formats = audio(&mut connection);
@@ -193,6 +193,28 @@ fn the_codec_that_a_track_wishes_is_answered_first() {
         assert_eq!(preferred[0].codec, wanted);
         assert_eq!(preferred.len(), taken.len());
     }
+}
+
+#[test]
+fn a_track_that_the_server_reads_is_answered_with_vp8_alone() {
+    let mut connection = answering();
+    connection.offer(JOIN).unwrap();
+    let taken = connection.codecs("3");
+    assert!(taken.len() > 1);
+    let options = TrackOptions {
+        codec: Some(Codec::Av1),
+        is_read: true,
+        ..TrackOptions::default()
+    };
+    let preferred = formats::preferred(&taken, options);
+    assert_eq!(preferred.len(), 1);
+    assert_eq!(preferred[0].codec, Codec::Vp8);
+    let other: Vec<_> = taken
+        .into_iter()
+        .filter(|known| known.codec != Codec::Vp8)
+        .collect();
+    let preferred = formats::preferred(&other, options);
+    assert_eq!(preferred.len(), other.len());
 }
 
 /// A single stream of such a codec, with or without descriptors.

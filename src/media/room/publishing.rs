@@ -155,7 +155,8 @@ impl Room {
         else {
             return;
         };
-        side.sections.set_options(&incoming.mid, known.options());
+        let options = known.options(member.admission.fixed.camera_is_read);
+        side.sections.set_options(&incoming.mid, options);
         let codecs = side.sections.codecs(&incoming.mid);
         let encodings = Encodings::of(&incoming, &codecs, &known.request.layers);
         let config = SourceConfig {

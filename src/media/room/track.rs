@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::id::{ParticipantId, SourceId, TapId, TrackId};
 use crate::media::command::{Codec, CodecMapping, EncodingConfig, MediaKind};
 use crate::media::negotiation::{Encodings, TrackOptions};
-use crate::media::signal::{AddTrack, Layer, TrackView};
+use crate::media::signal::{AddTrack, Layer, TrackSource, TrackView};
 
 /// A published track.
 #[derive(Debug)]
@@ -116,9 +116,10 @@ impl Binding {
 }
 
 impl Track {
-    /// Wishes for the answer's formats.
-    pub fn options(&self) -> TrackOptions {
+    /// Wishes for the answer's formats, where the server reads its publisher's camera or not.
+    pub fn options(&self, camera_is_read: bool) -> TrackOptions {
         TrackOptions {
+            is_read: camera_is_read && self.request.source == TrackSource::Camera,
             dtx_disabled: self.request.dtx_disabled,
             stereo: self.request.stereo,
             red_disabled: self.request.red_disabled,

@@ -85,13 +85,15 @@ impl Admission {
     }
 }
 
-/// What of a participant's profile only the domain changes, whatever its permissions say.
+/// What only the domain decides about a participant, whatever its permissions say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FixedProfile {
     /// Name and metadata.
     pub name_and_metadata: bool,
     /// Keys of attributes, whether or not they have a value at present.
     pub attributes: BTreeSet<String>,
+    /// The server looks at the camera itself, so that it comes in what the server reads.
+    pub camera_is_read: bool,
 }
 
 /// What a client says of itself.

@@ -49,6 +49,8 @@ pub struct SessionAdmission {
     pub reserved: BTreeSet<String>,
     /// Who receives, sees and messages whom in this room; everybody does without one.
     pub policy: Option<Arc<dyn Policy>>,
+    /// The server looks at this participant's camera itself, so that it comes as VP8.
+    pub camera_is_read: bool,
     /// Players are listed like people. Otherwise they watch hidden: a wall of screens is nobody
     /// whom a teacher could look for.
     pub players_shown: bool,
@@ -365,6 +367,7 @@ fn by_rules(
         fixed: FixedProfile {
             name_and_metadata: true,
             attributes: owned,
+            camera_is_read: session.camera_is_read,
         },
         policy: session.policy,
         permissions,

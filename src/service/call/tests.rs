@@ -32,6 +32,7 @@ impl RoomRules for OneLesson {
                     attributes: BTreeMap::from([("role".to_owned(), "learner".to_owned())]),
                     reserved: BTreeSet::new(),
                     policy: None,
+                    camera_is_read: false,
                     players_shown: false,
                 })),
                 ("lesson-1", "eve") => Ok(Some(SessionAdmission {
@@ -43,6 +44,7 @@ impl RoomRules for OneLesson {
                     attributes: BTreeMap::from([("role".to_owned(), "learner".to_owned())]),
                     reserved: BTreeSet::from(["floor".to_owned()]),
                     policy: None,
+                    camera_is_read: false,
                     players_shown: false,
                 })),
                 ("lesson-1", _) => Err(no_such_room()),

@@ -177,6 +177,7 @@ async fn add_lesson(
         },
         teacher: Some(demo.teacher),
         learners: demo.learners.clone(),
+        face_checks: None,
     };
     plan(context, db, None, &demo.county, demo.teacher, new)
         .await

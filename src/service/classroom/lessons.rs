@@ -12,6 +12,7 @@ use crate::domain::announcement::{Announcement, Topic};
 use crate::domain::classroom::attendance::Command;
 use crate::domain::classroom::lesson::{Lesson, LessonCommand, LessonFact, Plan};
 use crate::domain::classroom::quiz::Question;
+use crate::domain::face::check::Eyesight;
 use crate::domain::id::{AccountId, LessonId, PersonId, QuestionId, UnitId};
 use crate::domain::person::Person;
 use crate::domain::policy::{self, Action, OFFICERS, Resource, STAFF};
@@ -51,6 +52,8 @@ pub struct NewLesson {
     pub teacher: Option<AccountId>,
     /// Who takes part.
     pub learners: Vec<AccountId>,
+    /// Whether learners are known by their faces; as the policy in force says when not said.
+    pub face_checks: Option<bool>,
 }
 
 /// A change of a plan; what is absent stays.
@@ -134,6 +137,15 @@ pub(super) async fn plan(
     must_teach(db, teacher, &unit.path).await?;
     let id = LessonId::new(now, &*context.entropy);
     let policy = context.classroom_policy.as_ref().clone();
+    let policy = match new.face_checks {
+        Some(wanted) => policy.with_faces(wanted),
+        None => policy,
+    };
+    // Acts are asked where something can see them.
+    let policy = match context.eyes.eyesight() {
+        Eyesight::Contours => policy,
+        Eyesight::Blind | Eyesight::Faces => policy.without_acts(),
+    };
     let first = Lesson::schedule(id, unit.id, teacher, new.plan, policy)?;
     let lesson = Lesson::from_first(&first).ok_or_else(lesson_not_found)?;
     store::lesson::insert(db, &lesson, now).await?;

@@ -99,10 +99,10 @@ pub async fn sit(context: &Context, id: AttendanceId) -> Result<Option<Sitting>,
     let most = u32::try_from(EARLIER_MAX).unwrap_or(u32::MAX);
     let mut earlier = store::face::hashes_before(&mut db, person, asked_at, most).await?;
     earlier.reverse();
-    let eyes = match template {
-        Some(_) => context.eyes.eyesight(),
-        // Without a face to compare with, staff compare.
-        None => Eyesight::Blind,
+    let eyes = match (&template, context.eyes.eyesight(), look.gesture) {
+        // Without a face to compare with, staff compare; and without eyes for the act they see it.
+        (None, _, _) | (Some(_), Eyesight::Faces, Some(_)) => Eyesight::Blind,
+        (Some(_), eyesight, _) => eyesight,
     };
     let plan = Plan {
         action: look.gesture.map(action),
@@ -110,7 +110,6 @@ pub async fn sit(context: &Context, id: AttendanceId) -> Result<Option<Sitting>,
         prompted: !look.silent,
         earlier,
     };
-    // Acts are asked only in lessons that began with eyes for them.
     let check = FaceCheck::new(plan).map_err(|source| Failure::new("ask for an act", source))?;
     Ok(Some(Sitting {
         check,

@@ -15,6 +15,7 @@ mod presence;
 mod proof;
 mod question_file;
 mod questions;
+pub mod reviews;
 mod seats;
 mod sighting;
 pub mod view;

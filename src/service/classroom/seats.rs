@@ -68,6 +68,8 @@ pub struct Seat {
     pub attributes: BTreeMap<String, String>,
     /// Who receives, sees and messages whom in the room.
     pub policy: Arc<dyn Policy>,
+    /// The server looks at the camera itself.
+    pub camera_is_read: bool,
     /// The learner's attendance, when one was entered.
     pub attendance: Option<AttendanceId>,
 }
@@ -146,6 +148,7 @@ impl RoomRules for LessonRules {
                     attributes: seat.attributes,
                     reserved: BTreeSet::from([FLOOR.to_owned()]),
                     policy: Some(seat.policy),
+                    camera_is_read: seat.camera_is_read,
                     players_shown: false,
                 })),
                 Err(Error::Refused(refusal)) => Err(refusal),
@@ -231,6 +234,7 @@ async fn seat(
         permissions: permissions(role),
         attributes: BTreeMap::from([(ROLE.to_owned(), role.name().to_owned())]),
         policy: policy(lesson.policy().figures()),
+        camera_is_read: lesson.policy().figures().face_checks && role == SeatRole::Learner,
         attendance: None,
     })
 }

@@ -8,10 +8,11 @@ use uuid::Uuid;
 use super::super::Error;
 use crate::domain::actor::Actor;
 use crate::domain::classroom::attendance::{Attendance, Link, Phase};
-use crate::domain::classroom::check::{Cause, Check, CheckKind, Outcome};
+use crate::domain::classroom::check::{Cause, Check, CheckKind, Gesture, Outcome, Ruling};
 use crate::domain::classroom::credit::{Reason, Statement, Stretch, Verdict};
 use crate::domain::classroom::lesson::{Lesson, LessonState};
 use crate::domain::classroom::quiz::{Question, QuestionKind, QuestionOption};
+use crate::domain::face::finding::Finding;
 use crate::domain::id::{AccountId, AttendanceId, CheckId, LessonId, QuestionId, UnitId};
 use crate::domain::policy::OFFICERS;
 use crate::domain::unit::UnitRef;
@@ -46,6 +47,8 @@ pub struct LessonView {
     pub ended_at: Option<DateTime<Utc>>,
     /// Learners enrolled.
     pub learners: u32,
+    /// Learners are known by their faces.
+    pub face_checks: bool,
     /// `teacher`, `officer` or `learner`; absent in announcements to many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub my_role: Option<&'static str>,
@@ -93,6 +96,7 @@ impl LessonView {
             started_at: lesson.started_at(),
             ended_at: lesson.ended_at(),
             learners: listed.learners,
+            face_checks: lesson.policy().figures().face_checks,
             my_role: None,
             my_attendance_id: None,
         }
@@ -244,6 +248,10 @@ pub struct PromptView {
     /// The question.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub question: Option<AskedQuestion>,
+    /// What to do before the camera: `turn_left`, `turn_right` or `open_mouth`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub gesture: Option<Gesture>,
 }
 
 /// A question as one learner sees it.
@@ -305,6 +313,7 @@ impl PromptView {
             server_time: now,
             attempts_left: check.attempts_left(),
             question,
+            gesture: attendance.look_wanted(now).and_then(|look| look.gesture),
         }))
     }
 }
@@ -408,7 +417,7 @@ pub struct CheckView {
     /// Its id.
     #[schema(value_type = Uuid)]
     pub id: CheckId,
-    /// Presence or question.
+    /// `presence`, `question`, `face` or `action`.
     #[schema(value_type = String)]
     pub kind: CheckKind,
     /// When.
@@ -424,10 +433,18 @@ pub struct CheckView {
     pub outcome: Option<Outcome>,
     /// `schedule` or `staff`.
     pub by: &'static str,
+    /// What was seen last, of a check that looks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub finding: Option<Finding>,
+    /// `upheld` or `overturned` by a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub ruling: Option<Ruling>,
 }
 
 impl CheckView {
-    fn of(check: &Check) -> Self {
+    pub(super) fn of(check: &Check) -> Self {
         Self {
             id: check.id,
             kind: check.kind,
@@ -435,6 +452,8 @@ impl CheckView {
             deadline: check.deadline,
             answered_at: check.answered_at,
             outcome: check.outcome(),
+            finding: check.found,
+            ruling: check.ruling,
             by: match check.cause {
                 Cause::Scheduled { .. }
                 | Cause::Closing

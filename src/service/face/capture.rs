@@ -226,6 +226,7 @@ fn admission() -> SessionAdmission {
         attributes: std::collections::BTreeMap::new(),
         reserved: BTreeSet::new(),
         policy: None,
+        camera_is_read: true,
         players_shown: false,
     }
 }

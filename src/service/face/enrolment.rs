@@ -438,7 +438,7 @@ fn no_model() -> Refusal {
     )
 }
 
-fn no_picture() -> Refusal {
+pub(crate) fn no_picture() -> Refusal {
     Refusal::new(
         RefusalKind::NotFound,
         "face.no_picture",

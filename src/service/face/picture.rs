@@ -95,6 +95,11 @@ impl Picture {
 
     /// The perceptual hash.
     pub fn hash(&self) -> PictureHash {
+        PictureHash::of(&self.grid())
+    }
+
+    /// Mean luminances of a grid over the picture.
+    pub fn grid(&self) -> [[u8; COLUMNS]; SIDE] {
         let (width, height) = (self.size.width as usize, self.size.height as usize);
         let mut grid = [[0; COLUMNS]; SIDE];
         for (row, cells) in grid.iter_mut().enumerate() {
@@ -111,7 +116,7 @@ impl Picture {
                 *cell = (sum / count.max(1)) as u8;
             }
         }
-        PictureHash::of(&grid)
+        grid
     }
 
     /// Planes of red, green and blue of `width` by `height`, each pixel looked up at the place

@@ -89,6 +89,7 @@ impl Class {
             },
             teacher: None,
             learners: demo.learners.clone(),
+            face_checks: None,
         };
         let lesson = classroom::create(&context, &teacher, new).await.unwrap().id;
         Self {

@@ -272,6 +272,7 @@ async fn two_lessons_at_once_earn_each_second_once() {
         plan,
         teacher: Some(class.demo.officer),
         learners: vec![learner.account],
+        face_checks: None,
     };
     let second = classroom::create(&class.context, &class.officer, new)
         .await

@@ -37,6 +37,7 @@ impl RoomRules for Sessions {
             attributes: BTreeMap::from([("role".to_owned(), "learner".to_owned())]),
             reserved: BTreeSet::new(),
             policy: None,
+            camera_is_read: false,
             players_shown: true,
         };
         let session = (self.custody(room) != Custody::Plain).then_some(session);

@@ -404,11 +404,11 @@ impl Attendance {
         !self.review.is_empty()
     }
 
-    /// Whether there is an outcome that a person is to decide about: one that passed only for now,
-    /// or a failure of an attendance that a human should look at.
-    pub fn awaits_ruling(&self) -> bool {
-        let open = |check: &Check| check.ruling.is_none();
-        self.checks.iter().filter(|check| open(check)).any(|check| {
+    /// The checks that a person is to decide about: those that passed only for now, and the
+    /// failures of an attendance that a human should look at.
+    pub fn waiting_checks(&self) -> impl Iterator<Item = &Check> {
+        let open = self.checks.iter().filter(|check| check.ruling.is_none());
+        open.filter(|check| {
             let outcome = check.outcome();
             let failed = outcome.is_some_and(Outcome::is_failure);
             outcome == Some(Outcome::PassedLowAssurance) || (failed && self.needs_review())

@@ -236,6 +236,7 @@ fn what_the_domain_fixed_of_a_profile_only_the_domain_changes() {
     learner.fixed = FixedProfile {
         name_and_metadata: true,
         attributes: ["role", "floor"].map(str::to_owned).into(),
+        camera_is_read: false,
     };
     let learner = bench.join_as(learner);
     let teacher = bench.join("teacher", Layout::Single);

@@ -34,6 +34,7 @@ fn join(bench: &mut Bench, role: &str, number: usize) -> ParticipantId {
     admission.fixed = FixedProfile {
         name_and_metadata: true,
         attributes: BTreeSet::from(["role", "floor"].map(str::to_owned)),
+        camera_is_read: false,
     };
     let participant = bench.join_as(admission);
     bench.connect(participant);
