@@ -236,13 +236,22 @@ export class Client {
    * @param {object} [grant] beside joining
    */
   static async enter({ browser, site, address, room, identity }, options = {}, grant = {}) {
+    const bearer = token(identity, { room, roomJoin: true, ...grant });
+    return Client.join({ browser, site, address, bearer, identity }, options);
+  }
+
+  /**
+   * The same with a token that somebody else made.
+   * @param {{browser: any, site: Site, address: string, bearer: string, identity: string}} where
+   * @param {object} [options] of LiveKit's `Room`
+   */
+  static async join({ browser, site, address, bearer, identity }, options = {}) {
     const context = await browser.newContext({ permissions: ["camera", "microphone"] });
     const page = await context.newPage();
     page.on("pageerror", (/** @type {Error} */ error) => console.error(`page of ${identity}:`, error));
     await page.goto(site.url);
     await page.evaluate(install);
     const client = new Client(page, identity);
-    const bearer = token(identity, { room, roomJoin: true, ...grant });
     await client.do(({ address, bearer, options }) => own().enter(address, bearer, options), {
       address,
       bearer,
