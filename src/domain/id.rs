@@ -80,6 +80,10 @@ stored_ids! {
     RoomId,
     /// A picture that a finding about a face rests on.
     FacePictureId,
+    /// A learner's word against withheld time.
+    AppealId,
+    /// Seconds that two people add to credit, or take from it.
+    AdjustmentId,
 }
 
 macro_rules! wire_ids {

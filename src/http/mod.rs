@@ -14,6 +14,7 @@ pub mod lessons;
 pub mod livekit;
 pub mod people;
 pub mod questions;
+pub mod redress;
 mod router;
 pub mod units;
 pub mod whip;

@@ -18,7 +18,7 @@ use super::error::Problem;
 use super::lessons::Classrooms;
 use super::{
     assets, attendances, audit, auth, boundary, events, faces, health, lessons, people, questions,
-    units, whip,
+    redress, units, whip,
 };
 use crate::domain::limits::BODY_BYTES_MAX;
 use crate::domain::policy::{self, Capability};
@@ -124,6 +124,7 @@ fn api() -> Vec<Route> {
         lessons::routes(),
         attendances::routes(),
         questions::routes(),
+        redress::routes(),
         events::routes(),
         faces::routes(),
         health::routes(),

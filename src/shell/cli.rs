@@ -9,6 +9,7 @@ use crate::domain::entropy::Clock;
 use crate::service::{classroom, ledger};
 use crate::shell::anchor::AnchorFile;
 use crate::shell::bench::{self, BenchCommand};
+use crate::shell::calibrate;
 use crate::shell::clock::SystemClock;
 use crate::shell::config::{Config, Refused};
 use crate::shell::doctor::{self, Verdict};
@@ -73,6 +74,13 @@ enum ModelsCommand {
     },
     /// Checks every file against the manifest
     Verify(Options),
+    /// Prints how often thresholds err on your own set: a folder of pictures for each person
+    Calibrate {
+        /// JPEG or lossy WebP pictures in one folder for each consenting person
+        set: PathBuf,
+        #[command(flatten)]
+        options: Options,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -181,6 +189,10 @@ async fn run(command: Command) -> Outcome {
         }
         Command::Models(ModelsCommand::Verify(options)) => {
             Ok(report_models(&models::verify(&options.config()?.data_dir)?))
+        }
+        Command::Models(ModelsCommand::Calibrate { set, options }) => {
+            calibrate::run(&options.config()?.data_dir, &set)?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Simulate(command) => {
             Ok(tokio::task::spawn_blocking(move || simulate::run(&command)).await?)

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
+use crate::service::face::manifest::Role;
 use crate::shell::config::{Config, MediaTcp, Tls};
 use crate::shell::connections::{self, CONNECTIONS_MAX, OTHER_FILES};
 use crate::shell::data_dir::DataDir;
 use crate::shell::foundation::whole;
+use crate::shell::models::{self, State};
 use crate::shell::postgres::{self, Postgres};
 use crate::shell::tls;
 use crate::store::Store;
@@ -75,12 +77,34 @@ pub async fn examine(config: &Config, now: DateTime<Utc>) -> Vec<Finding> {
     findings.push(disk(&config.data_dir));
     findings.push(files(connections::files_max()));
     findings.push(certificate(config, now).await);
-    findings.push(finding(
-        "models",
-        Verdict::Ok,
-        "not needed yet: faces are not compared",
-    ));
+    findings.push(face_networks(&config.data_dir));
     findings
+}
+
+/// A server without networks is whole: it keeps pictures for staff, and says so.
+fn face_networks(data_dir: &Path) -> Finding {
+    let fetch = "`mingtang models fetch` installs them";
+    match models::verify(data_dir) {
+        Err(error) => finding("models", Verdict::Mend, whole(&error)),
+        Ok(lines) => {
+            let with = |state: State| lines.iter().find(|line| line.state == state);
+            if let Some(other) = with(State::Other) {
+                return finding("models", Verdict::Attention, other.to_string());
+            }
+            let missing = |role: Role| {
+                let known = lines.iter().find(|line| line.role == role);
+                known.is_none_or(|line| line.state == State::Missing)
+            };
+            let state = if missing(Role::Detector) || missing(Role::Recogniser) {
+                format!("face check: evidence only, no networks are installed; {fetch}")
+            } else if missing(Role::Landmarks) {
+                "face check: faces; without a landmark network acts are not asked for".to_owned()
+            } else {
+                "face check: faces and acts".to_owned()
+            };
+            finding("models", Verdict::Ok, state)
+        }
+    }
 }
 
 fn data_directory(data_dir: &Path, serving: Option<&str>) -> Finding {

@@ -4,6 +4,7 @@
 pub mod anchor;
 pub mod announcer;
 pub mod bench;
+pub mod calibrate;
 pub mod classroom;
 pub mod cli;
 pub mod clock;

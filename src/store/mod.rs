@@ -12,6 +12,7 @@ pub mod names;
 pub mod outbox;
 pub mod person;
 pub mod question;
+pub mod redress;
 pub mod role;
 pub mod token;
 pub mod unit;

@@ -177,8 +177,47 @@ fn sample(route: &RouteSpec, subject: &Subject, persona: &str) -> Option<(String
             json!({"new_password": "another phrase"}),
         ),
         ("GET", path) if !path.contains('{') => plain(Value::Null),
-        _ => return classroom_sample(route, subject),
+        _ => return face_sample(route, subject).or_else(|| classroom_sample(route, subject)),
     })
+}
+
+/// A request about faces and reviews.
+fn face_sample(route: &RouteSpec, subject: &Subject) -> Option<(String, Value)> {
+    let nobody = Uuid::nil();
+    let about = |id: &str| route.path.replace("{id}", id);
+    Some(match (route.method.as_str(), route.path.as_str()) {
+        ("POST", "/api/me/face/consent") => (route.path.clone(), json!({"version": 1})),
+        ("DELETE", "/api/me/face") | ("POST", "/api/me/face/capture") => {
+            (route.path.clone(), Value::Null)
+        }
+        ("GET", "/api/faces/{id}/portrait") | ("POST", "/api/faces/{id}/approve") => {
+            (about(&subject.person), Value::Null)
+        }
+        ("POST", "/api/faces/{id}/refuse") => (about(&subject.person), json!({"reason": "不清楚"})),
+        ("POST", "/api/checks/{id}/ruling") => {
+            (about(&nobody.to_string()), json!({"ruling": "upheld"}))
+        }
+        ("GET", "/api/checks/{id}/pictures" | "/api/pictures/{id}")
+        | ("POST", "/api/checks/{id}/refuse") => (about(&nobody.to_string()), Value::Null),
+        ("POST", "/api/attendances/{id}/exempt") => (about(&subject.attendance), Value::Null),
+        _ => return redress_sample(route, subject),
+    })
+}
+
+/// A request about appeals and adjustments.
+fn redress_sample(route: &RouteSpec, subject: &Subject) -> Option<(String, Value)> {
+    let order = route.path.strip_prefix("/api/attendances/{id}/")?;
+    let nobody = Uuid::nil();
+    let times = ("2027-01-15T08:00:00Z", "2027-01-15T08:09:00Z");
+    let body = match order {
+        "appeals" => json!({"from": times.0, "to": times.1, "text": "断线"}),
+        "appeals/withdraw" => json!({"appeal_id": nobody}),
+        "appeals/decide" => json!({"appeal_id": nobody, "upheld": true, "reason": "断线"}),
+        "adjustments" => json!({"seconds": 60, "reason": "签到表"}),
+        "adjustments/decide" => json!({"adjustment_id": nobody, "approved": true}),
+        _ => return None,
+    };
+    Some((route.path.replace("{id}", &subject.attendance), body))
 }
 
 fn is_media(path: &str) -> bool {

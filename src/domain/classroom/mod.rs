@@ -11,6 +11,7 @@ pub mod credit;
 pub mod lesson;
 pub mod policy;
 pub mod quiz;
+pub mod redress;
 pub mod schedule;
 pub mod simulation;
 pub mod span;

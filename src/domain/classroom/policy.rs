@@ -109,6 +109,12 @@ pub struct PolicyFigures {
     /// Nothing is earned from this hour of the day on, Beijing time.
     #[serde(default)]
     pub hours_to: Option<u32>,
+    /// After an attendance closed appeals are taken for so many hours.
+    #[serde(default = "appeal_window_h")]
+    pub appeal_window_h: u32,
+    /// An appeal is to be decided in so many working days.
+    #[serde(default = "appeal_due_days")]
+    pub appeal_due_days: u32,
 }
 
 /// As [`room_after_end_max_s`], and so are those below.
@@ -134,6 +140,14 @@ fn prompt_longer_s() -> u32 {
 
 fn prompt_longest_s() -> u32 {
     180
+}
+
+fn appeal_window_h() -> u32 {
+    72
+}
+
+fn appeal_due_days() -> u32 {
+    3
 }
 
 /// What lessons are held by whose stored policy does not name the figure; also the standard one.
@@ -216,6 +230,8 @@ impl ClassroomPolicy {
                 takeover_check: true,
                 hours_from: None,
                 hours_to: None,
+                appeal_window_h: appeal_window_h(),
+                appeal_due_days: appeal_due_days(),
             },
         }
     }
@@ -324,6 +340,14 @@ fn relations(f: &PolicyFigures) -> Vec<(bool, &'static str)> {
             "last_share_percent in 1..=50",
         ),
         (f.prompt_s >= 5, "prompt_s >= 5"),
+        (
+            (1..=8_760).contains(&f.appeal_window_h),
+            "appeal_window_h in 1..=8760",
+        ),
+        (
+            (1..=60).contains(&f.appeal_due_days),
+            "appeal_due_days in 1..=60",
+        ),
         (
             [f.presence_attempts, f.question_attempts, f.face_attempts]
                 .iter()

@@ -3,6 +3,7 @@
 //! None of this stops a good virtual camera or a forged video. Results are evidence for a person.
 
 pub mod action;
+pub mod calibration;
 pub mod capture;
 pub mod check;
 pub mod decision;

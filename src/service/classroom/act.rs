@@ -41,6 +41,7 @@ struct Around {
     bank: Vec<Question>,
     elsewhere: Vec<Span>,
     earned_today_s: u32,
+    adjusted_s: i64,
 }
 
 /// What a finding rests on, to be kept with its facts.
@@ -70,10 +71,30 @@ pub(super) async fn act_shown(
     exhibits: Option<Exhibits>,
 ) -> Result<Option<Acted>, Error> {
     let mut transaction = context.store.begin().await?;
-    let Some(stored) = store::attendance::lock(&mut transaction, id).await? else {
+    let acted = act_within(context, &mut transaction, id, now, command, exhibits).await?;
+    outbox::commit(context, transaction).await?;
+    let wanted = acted
+        .as_ref()
+        .and_then(|acted| acted.attendance.look_wanted(now));
+    if wanted.is_some() {
+        context.looks.notify_one();
+    }
+    Ok(acted)
+}
+
+/// [`act_shown`] in the caller's transaction, which it commits by [`outbox::commit`].
+pub(super) async fn act_within(
+    context: &Context,
+    db: &mut Connection,
+    id: AttendanceId,
+    now: DateTime<Utc>,
+    command: &Command<'_>,
+    exhibits: Option<Exhibits>,
+) -> Result<Option<Acted>, Error> {
+    let Some(stored) = store::attendance::lock(db, id).await? else {
         return Ok(None);
     };
-    let around = around(&mut transaction, &stored.attendance, command).await?;
+    let around = around(db, &stored.attendance, command).await?;
     let mut attendance = stored.attendance.clone();
     let mut facts = Vec::new();
     let steps = if is_due(command) { STEPS_MAX } else { 1 };
@@ -110,22 +131,9 @@ pub(super) async fn act_shown(
         }));
     }
     if let Some(exhibits) = exhibits.filter(|_| !facts.is_empty()) {
-        keep(&mut transaction, &exhibits).await?;
+        keep(db, &exhibits).await?;
     }
-    let statement = save(
-        context,
-        &mut transaction,
-        &stored,
-        &attendance,
-        &around,
-        &facts,
-        now,
-    )
-    .await?;
-    outbox::commit(context, transaction).await?;
-    if attendance.look_wanted(now).is_some() {
-        context.looks.notify_one();
-    }
+    let statement = save(context, db, &stored, &attendance, &around, &facts, now).await?;
     Ok(Some(Acted {
         attendance,
         facts,
@@ -140,6 +148,20 @@ async fn keep(db: &mut Connection, exhibits: &Exhibits) -> Result<(), Error> {
     );
     store::face::insert_pictures(db, taken, &exhibits.pictures).await?;
     store::face::add_hashes(db, taken.person, taken.at, &exhibits.hashes, most).await
+}
+
+/// Writes what an attendance earns by now, when what people added to it changed; the caller has
+/// locked it.
+pub(super) async fn restate(
+    context: &Context,
+    db: &mut Connection,
+    stored: &Stored,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let attendance = &stored.attendance;
+    let around = around(db, attendance, &Command::Recover).await?;
+    save(context, db, stored, attendance, &around, &[], now).await?;
+    Ok(())
 }
 
 /// A deadline may bring several steps, and draws from the bank; everything else is one.
@@ -200,6 +222,7 @@ async fn around(
         bank,
         elsewhere,
         earned_today_s,
+        adjusted_s: store::redress::adjusted_s(db, attendance.id()).await?,
     })
 }
 
@@ -218,6 +241,7 @@ async fn save(
         around.earned_today_s,
         now,
     );
+    let statement = statement.adjusted(around.adjusted_s);
     let mut summary = Summary {
         credited_s: statement.credited_s,
         withheld_s: statement.withheld_s,

@@ -180,10 +180,16 @@ pub async fn attendance(
         };
         policy::allow(actor, Action::RunLesson, resource).map_err(|_| not_found())?;
     }
-    Ok(AttendanceView::of(&attendance, &lesson, statement))
+    let redress = store::redress::find(&mut db, id).await?;
+    Ok(AttendanceView::of(
+        &attendance,
+        &lesson,
+        statement,
+        redress.as_ref(),
+    ))
 }
 
-async fn stated(
+pub(super) async fn stated(
     context: &Context,
     db: &mut Connection,
     id: AttendanceId,
@@ -197,7 +203,8 @@ async fn stated(
         .ok_or_else(not_found)?;
     let (elsewhere, today_s) = store::attendance::earned_before(db, &attendance).await?;
     let statement = attendance.statement(&lesson, &elsewhere, today_s, context.now());
-    Ok((attendance, lesson, statement))
+    let adjusted_s = store::redress::adjusted_s(db, id).await?;
+    Ok((attendance, lesson, statement.adjusted(adjusted_s)))
 }
 
 fn not_found() -> Refusal {

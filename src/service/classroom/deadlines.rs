@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::act::{act, act_on_lesson, board_row};
+use super::redress::escalate;
 use crate::domain::classroom::attendance::Command;
 use crate::domain::classroom::lesson::LessonCommand;
 use crate::domain::id::{AttendanceId, LessonId};
@@ -37,6 +38,7 @@ pub async fn run_due(context: &Context) -> Result<Option<DateTime<Utc>>, Error> 
         }
     }
     send_board(context, now).await?;
+    escalate(context).await?;
     match failed {
         Some(error) => Err(error),
         None => {

@@ -6,6 +6,7 @@
 
 mod act;
 mod attendances;
+mod case;
 mod closing;
 mod deadlines;
 mod demo;
@@ -15,6 +16,7 @@ mod presence;
 mod proof;
 mod question_file;
 mod questions;
+pub mod redress;
 pub mod reviews;
 mod seats;
 mod sighting;

@@ -10,14 +10,13 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::act::act;
+use super::case::{Case, not_found};
 use super::present;
 use super::view::{CheckView, LessonShort};
 use crate::domain::actor::Actor;
-use crate::domain::classroom::attendance::{Attendance, Command};
-use crate::domain::classroom::check::{Cause, Check, Ruling};
-use crate::domain::classroom::lesson::Lesson;
+use crate::domain::classroom::attendance::Command;
+use crate::domain::classroom::check::{Check, Ruling};
 use crate::domain::id::{AttendanceId, CheckId, FacePictureId};
-use crate::domain::person::Person;
 use crate::domain::policy::{self, Action, OFFICERS, Resource};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::service::face::enrolment;
@@ -95,65 +94,33 @@ pub async fn list(
     let mut views = Vec::with_capacity(ids.len());
     for id in ids {
         if let Some(case) = Case::find(&mut db, id).await? {
-            views.push(case.view(&mut db, actor).await?);
+            views.push(view(&case, &mut db, actor).await?);
         }
     }
     Ok((views, total))
 }
 
-/// An attendance with whom it is about.
-struct Case {
-    attendance: Attendance,
-    lesson: Lesson,
-    person: Person,
-}
-
-impl Case {
-    async fn find(db: &mut Connection, id: AttendanceId) -> Result<Option<Self>, Error> {
-        let Some(stored) = store::attendance::find(db, id).await? else {
-            return Ok(None);
-        };
-        let attendance = stored.attendance;
-        let lesson = store::lesson::find(db, attendance.lesson()).await?;
-        let person = store::person::of_account(db, attendance.account()).await?;
-        Ok(lesson.zip(person).map(|(lesson, person)| Self {
-            attendance,
-            lesson,
-            person,
-        }))
-    }
-
-    async fn view(&self, db: &mut Connection, actor: &Actor) -> Result<ReviewView, Error> {
-        let waiting: Vec<&Check> = self.attendance.waiting_checks().collect();
-        let ids: Vec<CheckId> = waiting.iter().map(|check| check.id).collect();
-        let pictures = store::face::pictures_of(db, &ids).await?;
-        let of = |check: &&Check| ReviewedCheck {
-            check: CheckView::of(check),
-            pictures: pictures
-                .iter()
-                .filter(|info| info.check == check.id)
-                .map(PictureView::of)
-                .collect(),
-        };
-        Ok(ReviewView {
-            attendance_id: self.attendance.id(),
-            name: self.person.name.clone(),
-            person_id: self.person.id.0,
-            unit_name: self.person.unit.name.clone(),
-            lesson: LessonShort {
-                id: self.lesson.id(),
-                title: self.lesson.plan().title.clone(),
-                starts_at: self.lesson.plan().starts_at,
-            },
-            not_yours: self.is_of(actor),
-            checks: waiting.iter().map(of).collect(),
-        })
-    }
-
-    /// Whether the actor has a hand in it.
-    fn is_of(&self, actor: &Actor) -> bool {
-        self.lesson.teacher() == actor.account || self.attendance.account() == actor.account
-    }
+async fn view(case: &Case, db: &mut Connection, actor: &Actor) -> Result<ReviewView, Error> {
+    let waiting: Vec<&Check> = case.attendance.waiting_checks().collect();
+    let ids: Vec<CheckId> = waiting.iter().map(|check| check.id).collect();
+    let pictures = store::face::pictures_of(db, &ids).await?;
+    let of = |check: &&Check| ReviewedCheck {
+        check: CheckView::of(check),
+        pictures: pictures
+            .iter()
+            .filter(|info| info.check == check.id)
+            .map(PictureView::of)
+            .collect(),
+    };
+    Ok(ReviewView {
+        attendance_id: case.attendance.id(),
+        name: case.person.name.clone(),
+        person_id: case.person.id.0,
+        unit_name: case.person.unit.name.clone(),
+        lesson: case.lesson_short(),
+        not_yours: case.is_of(actor),
+        checks: waiting.iter().map(of).collect(),
+    })
 }
 
 /// Decides about the outcome of a check. Refuses with `check.unknown`, `check.no_verdict`,
@@ -168,11 +135,7 @@ pub async fn rule(
     let mut db = context.store.reader().await?;
     let case = in_charge(&mut db, actor, check).await?;
     drop(db);
-    let mut known = case.attendance.checks().iter();
-    let asked = known.find(|known| known.id == check);
-    let asked_by_actor =
-        asked.is_some_and(|known| known.cause == Cause::Staff { by: actor.account });
-    if case.is_of(actor) || asked_by_actor {
+    if case.is_of(actor) || case.asked_by(actor, check) {
         return Err(own().into());
     }
     let command = Command::Rule {
@@ -287,14 +250,5 @@ fn unknown() -> Refusal {
         "check.unknown",
         "没有找到这次核验。",
         "There is no such check.",
-    )
-}
-
-fn not_found() -> Refusal {
-    Refusal::new(
-        RefusalKind::NotFound,
-        "attendance.not_found",
-        "没有找到该学习记录。",
-        "There is no such attendance.",
     )
 }

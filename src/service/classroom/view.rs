@@ -1,17 +1,19 @@
 //! What people see of the classroom, in the shapes of docs/api: answers and announcements alike.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::super::Error;
+use super::redress::{AdjustmentView, AppealView, views};
 use crate::domain::actor::Actor;
 use crate::domain::classroom::attendance::{Attendance, Link, Phase};
 use crate::domain::classroom::check::{Cause, Check, CheckKind, Gesture, Outcome, Ruling};
 use crate::domain::classroom::credit::{Reason, Statement, Stretch, Verdict};
 use crate::domain::classroom::lesson::{Lesson, LessonState};
 use crate::domain::classroom::quiz::{Question, QuestionKind, QuestionOption};
+use crate::domain::classroom::redress::Redress;
 use crate::domain::face::finding::Finding;
 use crate::domain::id::{AccountId, AttendanceId, CheckId, LessonId, QuestionId, UnitId};
 use crate::domain::policy::OFFICERS;
@@ -379,6 +381,15 @@ pub struct AttendanceView {
     pub stretches: Vec<StretchView>,
     /// The checks in the order asked.
     pub checks: Vec<CheckView>,
+    /// Seconds among the credited ones that two people added; negative ones they took.
+    pub adjusted_seconds: i64,
+    /// Until when appeals are taken; absent while the attendance is open, when they are too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub appeal_until: Option<DateTime<Utc>>,
+    /// The learner's appeals.
+    pub appeals: Vec<AppealView>,
+    /// What people did about the credit.
+    pub adjustments: Vec<AdjustmentView>,
 }
 
 /// A piece of the timeline.
@@ -400,7 +411,7 @@ pub struct StretchView {
 }
 
 impl StretchView {
-    fn of(stretch: &Stretch) -> Self {
+    pub(super) fn of(stretch: &Stretch) -> Self {
         Self {
             from: stretch.span.from,
             to: stretch.span.to,
@@ -496,8 +507,23 @@ impl AttendanceSummary {
 
 impl AttendanceView {
     /// The whole of a statement.
-    pub fn of(attendance: &Attendance, lesson: &Lesson, statement: Statement) -> Self {
+    pub fn of(
+        attendance: &Attendance,
+        lesson: &Lesson,
+        statement: Statement,
+        redress: Option<&Redress>,
+    ) -> Self {
+        let (appeals, adjustments) = views(redress);
+        let window = attendance.policy().figures().appeal_window_h;
+        let appeal_until = match attendance.phase() {
+            Phase::Open | Phase::Closing { .. } => None,
+            Phase::Closed { at } => Some(at + TimeDelta::hours(window.into())),
+        };
         Self {
+            adjusted_seconds: statement.adjusted_s,
+            appeal_until,
+            appeals,
+            adjustments,
             summary: AttendanceSummary::of(attendance, lesson, &statement),
             stretches: statement.stretches.iter().map(StretchView::of).collect(),
             checks: attendance.checks().iter().map(CheckView::of).collect(),

@@ -5,6 +5,7 @@ mod answer;
 mod capacity;
 mod churn;
 mod client;
+mod faces;
 mod feedback;
 mod floor;
 mod forward;
@@ -42,6 +43,8 @@ pub enum BenchCommand {
     Relay(relay::RelayOptions),
     /// The answer to a client with many media sections that offers one more
     Answer(answer::AnswerOptions),
+    /// One look at a face: no server, one core
+    Faces(faces::FacesOptions),
 }
 
 /// Runs a benchmark and prints its result.
@@ -55,6 +58,7 @@ pub fn run(command: &BenchCommand) -> ExitCode {
         BenchCommand::Churn(options) => ("churn", told(churn::run(options), options.json)),
         BenchCommand::Relay(options) => ("relay", told(relay::run(options), options.json)),
         BenchCommand::Answer(options) => ("answer", told(answer::run(options), options.json)),
+        BenchCommand::Faces(options) => ("faces", told(faces::run(options), options.json)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -38,7 +38,10 @@ pub(super) async fn play(context: Context, rooms: Rooms, turn: Turn) {
             Progress::Failed
         }
     };
-    let told = tell(&context, turn.account(), progress, 0, None).await;
+    let account = turn.account();
+    // First, so that whoever is told may ask again at once.
+    drop(turn);
+    let told = tell(&context, account, progress, 0, None).await;
     if let Err(error) = told {
         tracing::warn!(
             error = whole(&error),

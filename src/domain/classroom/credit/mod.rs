@@ -151,11 +151,21 @@ pub struct Statement {
     pub withheld_s: u64,
     /// Seconds that a pass may still make count.
     pub pending_s: u64,
+    /// Seconds among [`Statement::credited_s`] that two people added; negative ones they took.
+    #[serde(default)]
+    pub adjusted_s: i64,
     /// The timeline from sign-in to `until`.
     pub stretches: Vec<Stretch>,
 }
 
 impl Statement {
+    /// The same with what two people added to it or took from it; nobody owes time.
+    pub fn adjusted(mut self, seconds: i64) -> Self {
+        self.credited_s = self.credited_s.saturating_add_signed(seconds);
+        self.adjusted_s = seconds;
+        self
+    }
+
     /// The credited moments, for the person's other lessons.
     pub fn credited_spans(&self) -> Vec<Span> {
         let credited = self
@@ -335,6 +345,7 @@ fn summed(rule_version: u32, mut rows: Vec<Stretch>) -> Statement {
         credited_s: seconds(&|row| row.verdict == Verdict::Credited),
         withheld_s: seconds(&|row| row.verdict == Verdict::Withheld && is_denied(row)),
         pending_s: seconds(&|row| row.verdict == Verdict::Pending),
+        adjusted_s: 0,
         stretches: rows,
     }
 }
