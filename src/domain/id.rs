@@ -84,6 +84,8 @@ stored_ids! {
     AppealId,
     /// Seconds that two people add to credit, or take from it.
     AdjustmentId,
+    /// An evidence pack that was handed out.
+    EvidencePackId,
 }
 
 macro_rules! wire_ids {

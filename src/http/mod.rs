@@ -7,6 +7,7 @@ pub mod auth;
 mod boundary;
 pub mod error;
 pub mod events;
+pub mod evidence;
 pub mod extract;
 pub mod faces;
 pub mod health;

@@ -17,8 +17,8 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::error::Problem;
 use super::lessons::Classrooms;
 use super::{
-    assets, attendances, audit, auth, boundary, events, faces, health, lessons, people, questions,
-    redress, units, whip,
+    assets, attendances, audit, auth, boundary, events, evidence, faces, health, lessons, people,
+    questions, redress, units, whip,
 };
 use crate::domain::limits::BODY_BYTES_MAX;
 use crate::domain::policy::{self, Capability};
@@ -126,6 +126,7 @@ fn api() -> Vec<Route> {
         questions::routes(),
         redress::routes(),
         events::routes(),
+        evidence::routes(),
         faces::routes(),
         health::routes(),
         whip::routes(),

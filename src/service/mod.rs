@@ -7,6 +7,7 @@ pub mod call;
 pub mod classroom;
 pub mod demo;
 pub mod events;
+pub mod evidence;
 pub mod face;
 pub mod keys;
 pub mod ledger;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::domain::classroom::policy::ClassroomPolicy;
 use crate::domain::entropy::{Clock, Entropy};
@@ -32,6 +33,7 @@ use crate::hub::events::Events;
 use crate::store::Store;
 
 pub use crate::store::{Error, Failure};
+pub use evidence::{NoTypefaces, Typefaces};
 pub use face::capture::Captures;
 pub use face::eyes::Eyes;
 pub use keys::Keys;
@@ -65,6 +67,8 @@ pub struct Context {
     pub looks: Arc<Notify>,
     /// Enrolments whose pictures are to be taken.
     pub captures: Captures,
+    /// Typefaces of printed reports.
+    pub typefaces: Arc<dyn Typefaces>,
     pub(crate) passwords: Arc<password::Passwords>,
     pub(crate) throttle: Arc<throttle::Throttle>,
 }
@@ -92,6 +96,7 @@ impl Context {
             eyes: Eyes::default(),
             looks: Arc::default(),
             captures: Captures::default(),
+            typefaces: Arc::new(NoTypefaces),
             passwords: Arc::default(),
             throttle: Arc::default(),
         }
@@ -123,6 +128,20 @@ impl Behind {
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
+}
+
+/// Runs work that computes for long off the tasks' threads, and answers what came of it.
+pub(crate) async fn off_tasks<T: Send + 'static>(
+    context: &Context,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    let (answer, answered) = oneshot::channel();
+    context.workers.run(Box::new(move || {
+        // Whoever asked may be gone.
+        let _ = answer.send(work());
+    }));
+    let done = answered.await;
+    Ok(done.map_err(|source| Failure::new("compute", source))?)
 }
 
 /// Threads for work that computes for long. Callers bound what they hand over.

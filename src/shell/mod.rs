@@ -30,6 +30,7 @@ pub mod spool;
 pub mod streams;
 pub mod telemetry;
 pub mod tls;
+pub mod typefaces;
 pub mod udp;
 pub mod user;
 pub mod webhooks;

@@ -21,6 +21,7 @@ use crate::shell::connections::Connections;
 use crate::shell::foundation::{self, Foundation, whole};
 use crate::shell::plane::Plane;
 use crate::shell::spool::{self, SpoolBounds};
+use crate::shell::typefaces::Installed;
 use crate::shell::{announcer, eyes, models, shutdown, telemetry, tls, webhooks};
 
 /// The published password of all demo accounts.
@@ -225,6 +226,7 @@ impl Attending {
 async fn prepared(config: &Config, foundation: &Foundation) -> Result<(Context, Attendant), Error> {
     let mut context = foundation.context.clone();
     context.eyes = eyes_of(foundation);
+    context.typefaces = std::sync::Arc::new(Installed);
     if config.demo {
         context.classroom_policy = std::sync::Arc::new(ClassroomPolicy::demo());
         let seeded = demo::seed(&context, DEMO_PASSWORD).await?;

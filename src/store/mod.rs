@@ -5,6 +5,7 @@
 pub mod account;
 pub mod attendance;
 pub mod constraint;
+pub mod evidence;
 pub mod face;
 pub mod ledger;
 pub mod lesson;

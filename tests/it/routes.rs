@@ -197,7 +197,7 @@ fn face_sample(route: &RouteSpec, subject: &Subject) -> Option<(String, Value)> 
         ("POST", "/api/checks/{id}/ruling") => {
             (about(&nobody.to_string()), json!({"ruling": "upheld"}))
         }
-        ("GET", "/api/checks/{id}/pictures" | "/api/pictures/{id}")
+        ("GET", "/api/checks/{id}/pictures" | "/api/pictures/{id}" | "/api/evidence/{id}")
         | ("POST", "/api/checks/{id}/refuse") => (about(&nobody.to_string()), Value::Null),
         ("POST", "/api/attendances/{id}/exempt") => (about(&subject.attendance), Value::Null),
         _ => return redress_sample(route, subject),
@@ -214,6 +214,7 @@ fn redress_sample(route: &RouteSpec, subject: &Subject) -> Option<(String, Value
         "appeals/withdraw" => json!({"appeal_id": nobody}),
         "appeals/decide" => json!({"appeal_id": nobody, "upheld": true, "reason": "断线"}),
         "adjustments" => json!({"seconds": 60, "reason": "签到表"}),
+        "evidence" => Value::Null,
         "adjustments/decide" => json!({"adjustment_id": nobody, "approved": true}),
         _ => return None,
     };

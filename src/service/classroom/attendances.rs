@@ -189,6 +189,18 @@ pub async fn attendance(
     ))
 }
 
+/// An attendance as people see it, to whoever was let through.
+pub(in crate::service) async fn view(
+    context: &Context,
+    db: &mut Connection,
+    id: AttendanceId,
+) -> Result<AttendanceView, Error> {
+    let (attendance, lesson, statement) = stated(context, db, id).await?;
+    let redress = store::redress::find(db, id).await?;
+    let redress = redress.as_ref();
+    Ok(AttendanceView::of(&attendance, &lesson, statement, redress))
+}
+
 pub(super) async fn stated(
     context: &Context,
     db: &mut Connection,

@@ -13,14 +13,17 @@ use crate::service::Error;
 use crate::store::{self, Connection};
 
 /// An attendance with whom it is about.
-pub(super) struct Case {
-    pub(super) attendance: Attendance,
-    pub(super) lesson: Lesson,
-    pub(super) person: Person,
+pub(in crate::service) struct Case {
+    pub(in crate::service) attendance: Attendance,
+    pub(in crate::service) lesson: Lesson,
+    pub(in crate::service) person: Person,
 }
 
 impl Case {
-    pub(super) async fn find(db: &mut Connection, id: AttendanceId) -> Result<Option<Self>, Error> {
+    pub(in crate::service) async fn find(
+        db: &mut Connection,
+        id: AttendanceId,
+    ) -> Result<Option<Self>, Error> {
         let Some(stored) = store::attendance::find(db, id).await? else {
             return Ok(None);
         };
@@ -35,7 +38,7 @@ impl Case {
     }
 
     /// Of a lesson of the actor's units. Refuses with `attendance.not_found`.
-    pub(super) async fn in_charge(
+    pub(in crate::service) async fn in_charge(
         db: &mut Connection,
         actor: &Actor,
         id: AttendanceId,
@@ -49,18 +52,18 @@ impl Case {
     }
 
     /// Whether the actor teaches the lesson or is the learner.
-    pub(super) fn is_of(&self, actor: &Actor) -> bool {
+    pub(in crate::service) fn is_of(&self, actor: &Actor) -> bool {
         self.lesson.teacher() == actor.account || self.attendance.account() == actor.account
     }
 
     /// Whether the actor asked for this check.
-    pub(super) fn asked_by(&self, actor: &Actor, check: CheckId) -> bool {
+    pub(in crate::service) fn asked_by(&self, actor: &Actor, check: CheckId) -> bool {
         let by = actor.account;
         let mut checks = self.attendance.checks().iter();
         checks.any(|known| known.id == check && known.cause == Cause::Staff { by })
     }
 
-    pub(super) fn lesson_short(&self) -> LessonShort {
+    pub(in crate::service) fn lesson_short(&self) -> LessonShort {
         LessonShort {
             id: self.lesson.id(),
             title: self.lesson.plan().title.clone(),
@@ -70,7 +73,7 @@ impl Case {
 }
 
 /// No such attendance, or none that the actor may know of.
-pub(super) fn not_found() -> Refusal {
+pub(in crate::service) fn not_found() -> Refusal {
     Refusal::new(
         RefusalKind::NotFound,
         "attendance.not_found",

@@ -6,7 +6,7 @@
 
 mod act;
 mod attendances;
-mod case;
+pub(super) mod case;
 mod closing;
 mod deadlines;
 mod demo;
@@ -23,6 +23,7 @@ mod sighting;
 pub mod view;
 
 pub use crate::store::lesson::Scope;
+pub(super) use attendances::view as attendance_view;
 pub use attendances::{Answered, Heard, Heartbeat, answer, attendance, heartbeat, mine};
 pub use closing::{close_rooms, put_out};
 pub use deadlines::{caught_up, recover, run_due};

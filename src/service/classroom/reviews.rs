@@ -70,7 +70,7 @@ pub struct PictureView {
 }
 
 impl PictureView {
-    fn of(info: &store::face::PictureInfo) -> Self {
+    pub(in crate::service) fn of(info: &store::face::PictureInfo) -> Self {
         Self {
             id: info.id.0,
             taken_at: info.taken_at,

@@ -2,6 +2,9 @@
 
 mod class;
 mod evidence;
+mod faces;
 mod outage;
+mod pack;
+mod redress;
 mod room;
 mod rules;
