@@ -46,7 +46,8 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "domain",
         imports: "domain",
-        crates: "",
+        // Written answers are compared as decimals and as normalised text.
+        crates: "rust_decimal unicode_normalization",
     },
     Layer {
         name: "media",

@@ -78,12 +78,13 @@ struct CheckAnswer {
     answer: Given,
 }
 
-/// `{"present": true}` or `{"keys": ["b"]}`.
+/// `{"present": true}`, `{"keys": ["b"]}` or `{"text": "3.14"}`.
 #[derive(Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 enum Given {
     Present { present: bool },
     Keys { keys: Vec<String> },
+    Text { text: String },
 }
 
 /// What came of an answer.
@@ -168,6 +169,7 @@ async fn answer(
         Given::Present { present: true } => Answer::Present,
         Given::Present { present: false } => return Err(Problem::malformed()),
         Given::Keys { keys } => Answer::Keys(keys),
+        Given::Text { text } => Answer::Text(text),
     };
     let answered = classroom::answer(&app.context, &actor, id, &given.nonce, &answer).await?;
     Ok(Json(Answered {

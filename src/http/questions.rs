@@ -45,10 +45,15 @@ struct QuestionsQuery {
 #[derive(Deserialize, ToSchema)]
 struct QuestionDraft {
     text: String,
-    /// `single`, `multiple` or `true_false`.
+    /// `single`, `multiple`, `true_false`, `numeric` or `short_text`.
     #[schema(value_type = String)]
     kind: QuestionKind,
+    /// Where one chooses.
+    #[serde(default)]
     options: Vec<OptionDraft>,
+    /// Where one writes: words, or numbers as `5`, `3.14:0.01` or `1..5`.
+    #[serde(default)]
+    accepted: Vec<String>,
     unit_id: Uuid,
 }
 
@@ -105,6 +110,7 @@ async fn add(
         text: draft.text,
         kind: draft.kind,
         options: draft.options.into_iter().map(option).collect(),
+        accepted: draft.accepted,
     };
     let question = classroom::add_question(&app.context, &actor, new).await?;
     Ok((StatusCode::CREATED, Json(question)))

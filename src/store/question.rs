@@ -5,7 +5,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Connection, Error, Failure, unreadable};
-use crate::domain::classroom::quiz::Question;
+use crate::domain::classroom::quiz::{Question, QuestionKind};
+use crate::domain::classroom::solution::Solution;
 use crate::domain::id::{AccountId, QuestionId, UnitId};
 
 struct Row {
@@ -14,15 +15,18 @@ struct Row {
     text: String,
     kind: String,
     options: Value,
+    accepted: Vec<String>,
 }
 
 impl Row {
     fn into_question(self) -> Result<Question, Error> {
-        let kind = self.kind.parse().map_err(unreadable)?;
+        let kind: QuestionKind = self.kind.parse().map_err(unreadable)?;
         let options =
             serde_json::from_value(self.options).map_err(|e| unreadable(e.to_string()))?;
         let (id, unit) = (QuestionId(self.id), UnitId(self.unit_id));
-        Question::new(id, unit, &self.text, kind, options).map_err(|e| unreadable(e.to_string()))
+        Solution::written(kind, options, &self.accepted)
+            .and_then(|solution| Question::new(id, unit, &self.text, kind, solution))
+            .map_err(|e| unreadable(e.to_string()))
     }
 }
 
@@ -36,13 +40,15 @@ pub async fn insert(
     let options = serde_json::to_value(question.options())
         .map_err(|source| Failure::new("write a question", source))?;
     sqlx::query!(
-        "insert into question (id, unit_id, text, kind, options, created_by, created_at) \
-         values ($1, $2, $3, $4, $5, $6, $7)",
+        "insert into question \
+             (id, unit_id, text, kind, options, accepted, created_by, created_at) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
         question.id().0,
         question.unit().0,
         question.text(),
         question.kind().name(),
         options,
+        &question.solution().accepted(),
         by.map(|by| by.0),
         now,
     )
@@ -55,7 +61,7 @@ pub async fn insert(
 pub async fn find(db: &mut Connection, id: QuestionId) -> Result<Option<Question>, Error> {
     let row = sqlx::query_as!(
         Row,
-        "select id, unit_id, text, kind, options from question where id = $1",
+        "select id, unit_id, text, kind, options, accepted from question where id = $1",
         id.0,
     )
     .fetch_optional(db)
@@ -71,7 +77,7 @@ pub async fn bank_of(
 ) -> Result<Vec<Question>, Error> {
     let rows = sqlx::query_as!(
         Row,
-        "select q.id, q.unit_id, q.text, q.kind, q.options \
+        "select q.id, q.unit_id, q.text, q.kind, q.options, q.accepted \
          from question q join unit u on q.unit_id = any(u.path) \
          where u.id = $1 order by q.id limit $2",
         unit.0,
@@ -93,7 +99,7 @@ pub async fn list(
     let scopes: Vec<Uuid> = scopes.iter().map(|id| id.0).collect();
     let rows = sqlx::query_as!(
         Row,
-        "select q.id, q.unit_id, q.text, q.kind, q.options \
+        "select q.id, q.unit_id, q.text, q.kind, q.options, q.accepted \
          from question q join unit u on u.id = q.unit_id \
          where (u.path && $1 or exists ( \
                  select from unit s where s.id = any($1) and q.unit_id = any(s.path))) \

@@ -249,4 +249,6 @@ pub enum Answer {
     Present,
     /// Keys of the options chosen.
     Keys(Vec<String>),
+    /// What was written.
+    Text(String),
 }

@@ -14,4 +14,5 @@ pub mod quiz;
 pub mod redress;
 pub mod schedule;
 pub mod simulation;
+pub mod solution;
 pub mod span;

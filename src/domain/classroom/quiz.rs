@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::schedule::{DrawUse, Seed};
+use super::solution::Solution;
 use crate::domain::id::{QuestionId, UnitId};
 use crate::domain::refusal::{Refusal, RefusalKind};
 
-/// How many options are right.
+/// How one answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QuestionKind {
@@ -16,6 +17,10 @@ pub enum QuestionKind {
     Multiple,
     /// Two options, one right.
     TrueFalse,
+    /// A number is written.
+    Numeric,
+    /// A few words are written.
+    ShortText,
 }
 
 impl QuestionKind {
@@ -25,6 +30,16 @@ impl QuestionKind {
             Self::Single => "single",
             Self::Multiple => "multiple",
             Self::TrueFalse => "true_false",
+            Self::Numeric => "numeric",
+            Self::ShortText => "short_text",
+        }
+    }
+
+    /// True where one chooses, false where one writes.
+    pub fn has_options(self) -> bool {
+        match self {
+            Self::Single | Self::Multiple | Self::TrueFalse => true,
+            Self::Numeric | Self::ShortText => false,
         }
     }
 }
@@ -32,7 +47,8 @@ impl QuestionKind {
 impl std::str::FromStr for QuestionKind {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Single, Self::Multiple, Self::TrueFalse]
+        use QuestionKind::{Multiple, Numeric, ShortText, Single, TrueFalse};
+        [Single, Multiple, TrueFalse, Numeric, ShortText]
             .into_iter()
             .find(|kind| kind.name() == text)
             .ok_or_else(|| format!("unknown kind of question {text:?}"))
@@ -55,7 +71,7 @@ pub struct Question {
     unit: UnitId,
     text: String,
     kind: QuestionKind,
-    options: Vec<QuestionOption>,
+    solution: Solution,
 }
 
 /// The question one learner was given: which, and its options in the learner's own order.
@@ -84,52 +100,39 @@ const TEXT_CHARS_MAX: usize = 1_000;
 const OPTION_CHARS_MAX: usize = 300;
 
 impl Question {
-    /// Checks an item: texts within bounds, two to eight options, as many right ones as its kind
-    /// asks for. Refuses with `question.text`, `question.options` or `question.correct`.
+    /// Checks an item: texts within bounds; two to eight options, as many right ones as its kind
+    /// asks for, or accepted answers. Refuses with `question.text`, `question.options`,
+    /// `question.correct` or `question.answers`.
     pub fn new(
         id: QuestionId,
         unit: UnitId,
         text: &str,
         kind: QuestionKind,
-        options: Vec<QuestionOption>,
+        solution: impl Into<Solution>,
     ) -> Result<Self, Refusal> {
         let text = bounded(text, TEXT_CHARS_MAX, "question.text")?;
-        let options = options
-            .into_iter()
-            .map(|option| {
-                let text = bounded(&option.text, OPTION_CHARS_MAX, "question.options")?;
-                Ok(QuestionOption { text, ..option })
-            })
-            .collect::<Result<Vec<_>, Refusal>>()?;
-        let most = match kind {
-            QuestionKind::Single | QuestionKind::Multiple => OPTIONS_MAX,
-            QuestionKind::TrueFalse => 2,
+        let solution = match solution.into() {
+            Solution::Options(options) => Solution::Options(checked_options(kind, options)?),
+            Solution::Numbers(ranges) if kind == QuestionKind::Numeric => {
+                Solution::Numbers(ranges).checked()?
+            }
+            Solution::Words(words) if kind == QuestionKind::ShortText => {
+                Solution::Words(words).checked()?
+            }
+            Solution::Numbers(_) | Solution::Words(_) => {
+                return Err(invalid(
+                    "question.answers",
+                    "答案的写法不符合题型要求",
+                    "the accepted answers do not fit the kind of question",
+                ));
+            }
         };
-        if !(2..=most).contains(&options.len()) {
-            return Err(invalid(
-                "question.options",
-                "选项数量不符合题型要求",
-                "the number of options does not fit the kind of question",
-            ));
-        }
-        let correct = options.iter().filter(|option| option.correct).count();
-        let fits = match kind {
-            QuestionKind::Single | QuestionKind::TrueFalse => correct == 1,
-            QuestionKind::Multiple => correct >= 1,
-        };
-        if !fits {
-            return Err(invalid(
-                "question.correct",
-                "正确答案的数量不符合题型要求",
-                "the number of right options does not fit the kind of question",
-            ));
-        }
         Ok(Self {
             id,
             unit,
             text,
             kind,
-            options,
+            solution,
         })
     }
 
@@ -148,19 +151,24 @@ impl Question {
         &self.text
     }
 
-    /// How many options are right.
+    /// How one answers.
     pub fn kind(&self) -> QuestionKind {
         self.kind
     }
 
-    /// The options in the bank's order.
+    /// What makes an answer right.
+    pub fn solution(&self) -> &Solution {
+        &self.solution
+    }
+
+    /// The options in the bank's order; none where an answer is written.
     pub fn options(&self) -> &[QuestionOption] {
-        &self.options
+        self.solution.options()
     }
 
     /// This learner's order of options, from the seed and the check's number.
     pub fn shuffle(&self, seed: &Seed, check_number: u32) -> QuestionDraw {
-        let mut order: Vec<u8> = (0..=u8::MAX).take(self.options.len()).collect();
+        let mut order: Vec<u8> = (0..=u8::MAX).take(self.options().len()).collect();
         for last in (1..order.len()).rev() {
             let step = u16::try_from(last).unwrap_or(u16::MAX);
             let unit = seed.draw_for(DrawUse::Shuffle, check_number, step);
@@ -184,7 +192,8 @@ impl Question {
 
     /// Whether exactly the right options were chosen; order and repetition do not matter.
     ///
-    /// Refuses with `answer.keys` when nothing or an unknown key was chosen.
+    /// Refuses with `answer.keys` when nothing or an unknown key was chosen. A written answer is
+    /// graded by [`Solution::grade`].
     pub fn grade(&self, draw: &QuestionDraw, keys: &[String]) -> Result<bool, Refusal> {
         let known = |key: &String| self.in_order(draw).any(|(shown, _)| shown == *key);
         if keys.is_empty() || keys.len() > OPTIONS_MAX || !keys.iter().all(known) {
@@ -208,7 +217,7 @@ impl Question {
             .filter(|_| draw.question == self.id)
             .enumerate()
             .filter_map(|(place, bank)| {
-                let option = self.options.get(usize::from(*bank))?;
+                let option = self.options().get(usize::from(*bank))?;
                 Some((key_of(place), option))
             })
     }
@@ -233,6 +242,47 @@ pub fn draw_question<'a>(
     };
     let unit = seed.draw_for(DrawUse::Question, check_number, 0);
     (!pool.is_empty()).then(|| pool[scaled(unit, pool.len())])
+}
+
+fn checked_options(
+    kind: QuestionKind,
+    options: Vec<QuestionOption>,
+) -> Result<Vec<QuestionOption>, Refusal> {
+    let options = options
+        .into_iter()
+        .map(|option| {
+            let text = bounded(&option.text, OPTION_CHARS_MAX, "question.options")?;
+            Ok(QuestionOption { text, ..option })
+        })
+        .collect::<Result<Vec<_>, Refusal>>()?;
+    let most = match kind {
+        QuestionKind::Single | QuestionKind::Multiple => OPTIONS_MAX,
+        QuestionKind::TrueFalse => 2,
+        QuestionKind::Numeric | QuestionKind::ShortText => 0,
+    };
+    if !(2..=most).contains(&options.len()) {
+        return Err(invalid(
+            "question.options",
+            "选项数量不符合题型要求",
+            "the number of options does not fit the kind of question",
+        ));
+    }
+    let correct = options.iter().filter(|option| option.correct).count();
+    let fits = match kind {
+        QuestionKind::Multiple => correct >= 1,
+        QuestionKind::Single
+        | QuestionKind::TrueFalse
+        | QuestionKind::Numeric
+        | QuestionKind::ShortText => correct == 1,
+    };
+    if !fits {
+        return Err(invalid(
+            "question.correct",
+            "正确答案的数量不符合题型要求",
+            "the number of right options does not fit the kind of question",
+        ));
+    }
+    Ok(options)
 }
 
 fn key_of(place: usize) -> String {
@@ -269,7 +319,7 @@ mod tests {
     use super::*;
 
     fn question(n: u128, kind: QuestionKind, right: &[bool]) -> Result<Question, Refusal> {
-        let options = right
+        let options: Vec<QuestionOption> = right
             .iter()
             .enumerate()
             .map(|(i, correct)| QuestionOption {
@@ -301,6 +351,27 @@ mod tests {
             "question.options"
         );
         assert_eq!(code(QuestionKind::Single, &[true; 9]), "question.options");
+    }
+
+    #[test]
+    fn a_written_item_is_graded_by_its_words_and_shows_no_options() {
+        let words = Solution::Words(vec!["司法所".into()]);
+        let (id, unit) = (QuestionId(Uuid::nil()), UnitId(Uuid::nil()));
+        let new = |kind| Question::new(id, unit, "Who?", kind, words.clone());
+        let item = new(QuestionKind::ShortText).unwrap();
+        let draw = item.shuffle(&Seed::from_bytes([1; 32]), 0);
+        assert_eq!((item.shown(&draw), draw.order.len()), (Vec::new(), 0));
+        assert_eq!(item.solution().grade("“司法所”。"), Ok(true));
+        let chosen = item.grade(&draw, &["a".into()]).unwrap_err();
+        assert_eq!(chosen.code, "answer.keys");
+        for kind in [QuestionKind::Numeric, QuestionKind::Single] {
+            assert_eq!(new(kind).unwrap_err().code, "question.answers");
+        }
+        let choice = question(1, QuestionKind::Single, &[true, false]).unwrap();
+        assert_eq!(
+            choice.solution().grade("a").unwrap_err().code,
+            "answer.kind"
+        );
     }
 
     #[test]

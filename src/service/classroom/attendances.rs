@@ -91,8 +91,8 @@ fn unheard(attendance: &Attendance) -> Refusal {
 }
 
 /// Answers a check. Late answers are kept as late and tell how the check ended.
-/// Refuses with `check.unknown`, `check.answered`, `check.nonce`, `answer.kind`, `answer.keys` or
-/// `lesson.catching_up`.
+/// Refuses with `check.unknown`, `check.answered`, `check.nonce`, `answer.kind`, `answer.keys`,
+/// `answer.number`, `answer.text` or `lesson.catching_up`.
 pub async fn answer(
     context: &Context,
     actor: &Actor,

@@ -119,7 +119,7 @@ async fn add_item(
 ) -> Result<(), Error> {
     let now = context.now();
     let id = QuestionId::new(now, &*context.entropy);
-    let options = options
+    let options: Vec<QuestionOption> = options
         .iter()
         .map(|option| match option.strip_prefix('*') {
             Some(right) => QuestionOption {

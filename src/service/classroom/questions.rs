@@ -9,6 +9,7 @@ use super::question_file::{self, Complaint, Contents};
 use super::view::QuestionView;
 use crate::domain::actor::Actor;
 use crate::domain::classroom::quiz::{Question, QuestionKind, QuestionOption};
+use crate::domain::classroom::solution::Solution;
 use crate::domain::id::{QuestionId, UnitId};
 use crate::domain::policy::{self, Action, Resource, STAFF};
 use crate::domain::unit;
@@ -25,10 +26,12 @@ pub struct NewQuestion {
     pub unit: UnitId,
     /// What is asked.
     pub text: String,
-    /// How many options are right.
+    /// How one answers.
     pub kind: QuestionKind,
-    /// The options.
+    /// The options, where one chooses.
     pub options: Vec<QuestionOption>,
+    /// The accepted answers, where one writes.
+    pub accepted: Vec<String>,
 }
 
 /// A file of items to add.
@@ -70,7 +73,7 @@ pub async fn list_questions(
 }
 
 /// Adds an item to a unit's bank. Refuses with `auth.forbidden`, `unit.not_found`,
-/// `question.text`, `question.options` or `question.correct`.
+/// `question.text`, `question.options`, `question.correct` or `question.answers`.
 pub async fn add_question(
     context: &Context,
     actor: &Actor,
@@ -82,7 +85,8 @@ pub async fn add_question(
     let unit = unit.ok_or_else(unit::not_found)?;
     policy::allow(actor, Action::PlanLessons, Resource::Unit(&unit.path))?;
     let id = QuestionId::new(now, &*context.entropy);
-    let question = Question::new(id, unit.id, &new.text, new.kind, new.options)?;
+    let solution = Solution::written(new.kind, new.options, &new.accepted)?;
+    let question = Question::new(id, unit.id, &new.text, new.kind, solution)?;
     store::question::insert(&mut transaction, &question, Some(actor.account), now).await?;
     transaction.commit().await?;
     Ok(QuestionView::of(&question))
@@ -110,7 +114,7 @@ pub async fn import_questions(
     let mut questions = Vec::with_capacity(contents.drafts.len());
     for draft in contents.drafts {
         let id = QuestionId::new(now, &*context.entropy);
-        let question = Question::new(id, unit.id, &draft.text, draft.kind, draft.options)?;
+        let question = Question::new(id, unit.id, &draft.text, draft.kind, draft.solution)?;
         if !file.dry_run {
             store::question::insert(&mut transaction, &question, Some(actor.account), now).await?;
         }

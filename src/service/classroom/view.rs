@@ -261,10 +261,10 @@ pub struct PromptView {
 pub struct AskedQuestion {
     /// What is asked.
     pub text: String,
-    /// How many options may be chosen.
+    /// How one answers.
     #[schema(value_type = String)]
     pub kind: QuestionKind,
-    /// In the learner's own order.
+    /// In the learner's own order; none where an answer is written.
     pub options: Vec<AskedOption>,
 }
 
@@ -557,11 +557,13 @@ pub struct QuestionView {
     pub id: QuestionId,
     /// What is asked.
     pub text: String,
-    /// How many options are right.
+    /// How one answers.
     #[schema(value_type = String)]
     pub kind: QuestionKind,
-    /// The options with their solution.
+    /// The options with their solution, where one chooses.
     pub options: Vec<OptionView>,
+    /// The accepted answers, where one writes.
+    pub accepted: Vec<String>,
     /// Whose bank.
     #[schema(value_type = Uuid)]
     pub unit_id: UnitId,
@@ -575,6 +577,7 @@ impl QuestionView {
             text: question.text().to_owned(),
             kind: question.kind(),
             options: question.options().iter().map(OptionView::of).collect(),
+            accepted: question.solution().accepted(),
             unit_id: question.unit(),
         }
     }

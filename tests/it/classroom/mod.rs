@@ -6,5 +6,6 @@ mod faces;
 mod outage;
 mod pack;
 mod redress;
+mod quiz;
 mod room;
 mod rules;

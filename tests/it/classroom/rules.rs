@@ -12,7 +12,7 @@ use mingtang::service::{Error, outbox, setup};
 use super::class::{Class, actor};
 use crate::waiting::coming;
 
-pub(super) fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str {
+pub fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str {
     match result {
         Err(Error::Refused(refusal)) => refusal.code,
         other => panic!("{other:?}"),

@@ -92,7 +92,7 @@ export const sendHeartbeat = (
   state: { visible: boolean; playing: boolean; device_id: string },
 ): Answer<Heartbeat> => send('POST', `/api/attendances/${attendanceId}/heartbeat`, state);
 
-export type PromptAnswer = { present: true } | { keys: string[] };
+export type PromptAnswer = { present: true } | { keys: string[] } | { text: string };
 
 export const answerCheck = (
   checkId: string,
@@ -114,6 +114,7 @@ export interface QuestionDraft {
   text: string;
   kind: QuestionKind;
   options: { text: string; correct: boolean }[];
+  accepted: string[];
   unit_id: string;
 }
 

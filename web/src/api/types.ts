@@ -101,11 +101,12 @@ export interface Board {
   rows: BoardRow[];
 }
 
-export type QuestionKind = 'single' | 'multiple' | 'true_false';
+export type QuestionKind = 'single' | 'multiple' | 'true_false' | 'numeric' | 'short_text';
 
 export interface PromptQuestion {
   text: string;
   kind: QuestionKind;
+  /** None where an answer is written. */
   options: { key: string; text: string }[];
 }
 
@@ -171,6 +172,8 @@ export interface Question {
   text: string;
   kind: QuestionKind;
   options: { key?: string; text: string; correct?: boolean }[];
+  /** Where an answer is written: words, or numbers such as `3.13..3.15`. */
+  accepted: string[];
   unit?: UnitRef | null;
 }
 

@@ -119,7 +119,7 @@ export const enDesk: DeskTexts = {
   questions: {
     import: 'Import a file',
     importLead:
-      'Moodle GIFT, Aiken, or a CSV or Excel table; at most 1,000 questions and 2 MiB. You see the result first. If anything is wrong, nothing is imported.',
+      'Moodle GIFT, Aiken (choices only), or a CSV or Excel table; at most 1,000 questions and 2 MiB. You see the result first. If anything is wrong, nothing is imported.',
     importDrop: 'Drop a file here, or press to choose one',
     importReading: 'Reading…',
     importTemplate: 'Download a table template',
@@ -136,6 +136,8 @@ export const enDesk: DeskTexts = {
     importMultiple:
       'When do you need leave?|multiple|To see a doctor|A death in the family|A daily walk||AB',
     importTrueFalse: 'Somebody else may study in your place.|true_false|||||false',
+    importNumeric: 'For how many days is leave granted as a rule?|numeric|||||30',
+    importShortText: 'Whom do you ask before you move?|short_text|||||the justice office',
     importMore: '… and {{n}} more',
     create: 'Write a question',
     text: 'Question',
@@ -143,6 +145,16 @@ export const enDesk: DeskTexts = {
     single: 'One answer',
     multiple: 'Several answers',
     trueFalse: 'True or false',
+    numeric: 'Number',
+    shortText: 'Short text',
+    accepted: 'Right answers',
+    acceptedWords:
+      'One line for each way to say it. Case, width and punctuation make no difference.',
+    acceptedNumbers: 'For example 30, 3.14±0.01, or a range such as 1~5.',
+    acceptedNumber: 'Write it like 30, 3.14±0.01 or 1~5.',
+    acceptedOne: 'Answer {{n}}',
+    addAccepted: 'Add an answer',
+    removeAccepted: 'Remove this answer',
     options: 'Options',
     option: 'Option {{n}}',
     correct: 'Right',

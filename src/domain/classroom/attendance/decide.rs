@@ -24,7 +24,7 @@ const DEVICE_BYTES_MAX: usize = 64;
 impl Attendance {
     /// What happens. Refuses with `attendance.closed`, `attendance.device`, `check.unknown`,
     /// `check.answered`, `check.nonce`, `check.open`, `check.absent`, `check.no_verdict`,
-    /// `check.ruled`, `answer.kind` or `answer.keys`.
+    /// `check.ruled`, `answer.kind`, `answer.keys`, `answer.number` or `answer.text`.
     pub fn decide(
         &self,
         command: &Command<'_>,

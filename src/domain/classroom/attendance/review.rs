@@ -139,6 +139,9 @@ pub(super) fn grade(
         (CheckKind::Question, Answer::Keys(keys), Some(question), Some(draw)) => {
             question.grade(draw, keys).map(Some)
         }
+        (CheckKind::Question, Answer::Text(text), Some(question), Some(_)) => {
+            question.solution().grade(text).map(Some)
+        }
         (
             CheckKind::Presence | CheckKind::Question | CheckKind::Face | CheckKind::Action,
             _,

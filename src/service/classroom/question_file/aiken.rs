@@ -64,6 +64,15 @@ impl Begun {
             .filter(char::is_ascii_alphabetic)
             .map(|letter| letter.to_ascii_uppercase())
             .collect();
+        if self.options.is_empty() && !self.text.is_empty() {
+            contents.complain(
+                number,
+                "questions.kind",
+                "Aiken 格式只能写选择题；填空题和数值题请用 GIFT 或表格。",
+                "Aiken has choices alone: write short texts and numbers as GIFT or in a table.",
+            );
+            return;
+        }
         let known = |letter: &char| self.options.iter().any(|(of, _)| of == letter);
         if self.text.is_empty() || right.is_empty() || !right.iter().all(known) {
             contents.complain(
@@ -75,6 +84,9 @@ impl Begun {
             return;
         }
         let options = self.options.iter();
+        let options: Vec<_> = options
+            .map(|(letter, text)| option(text, right.contains(letter)))
+            .collect();
         contents.drafts.push(Draft {
             line: u32::try_from(self.line).unwrap_or(u32::MAX),
             text: self.text,
@@ -82,9 +94,7 @@ impl Begun {
                 1 => QuestionKind::Single,
                 _ => QuestionKind::Multiple,
             },
-            options: options
-                .map(|(letter, text)| option(text, right.contains(letter)))
-                .collect(),
+            solution: options.into(),
         });
     }
 }

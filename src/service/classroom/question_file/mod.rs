@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::classroom::quiz::{Question, QuestionKind, QuestionOption};
+use crate::domain::classroom::solution::Solution;
 use crate::domain::id::{QuestionId, UnitId};
 use crate::domain::refusal::{Refusal, RefusalKind};
 
@@ -40,10 +41,10 @@ pub struct Draft {
     pub line: u32,
     /// What is asked.
     pub text: String,
-    /// How many options are right.
+    /// How one answers.
     pub kind: QuestionKind,
-    /// The options.
-    pub options: Vec<QuestionOption>,
+    /// What is right.
+    pub solution: Solution,
 }
 
 /// Something that is wrong with a file.
@@ -137,8 +138,8 @@ impl Contents {
         for draft in std::mem::take(&mut self.drafts) {
             let id = QuestionId(uuid::Uuid::nil());
             let unit = UnitId(uuid::Uuid::nil());
-            let options = draft.options.clone();
-            match Question::new(id, unit, &draft.text, draft.kind, options) {
+            let solution = draft.solution.clone();
+            match Question::new(id, unit, &draft.text, draft.kind, solution) {
                 Ok(_) => self.drafts.push(draft),
                 Err(refusal) => {
                     self.complain(draft.line as usize, refusal.code, &refusal.zh, &refusal.en)

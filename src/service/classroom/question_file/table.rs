@@ -6,6 +6,7 @@ use calamine::{Data, DataType as _, Reader as _, Xlsx};
 
 use super::{Contents, Draft, option, refused, true_false};
 use crate::domain::classroom::quiz::{QuestionKind, QuestionOption};
+use crate::domain::classroom::solution::{NumberRange, Solution};
 use crate::domain::refusal::Refusal;
 
 /// Largest content of a workbook once unpacked, bytes: a small file can hide a huge one.
@@ -151,17 +152,48 @@ fn row(columns: &Columns, line: usize, cells: &[String]) -> Result<Draft, Told> 
         .map(|(letter, at)| (*letter, cell(*at)));
     let filled: Vec<_> = filled.filter(|(_, text)| !text.is_empty()).collect();
     let answer = cell(columns.answer);
-    let is_judged = told == Some(QuestionKind::TrueFalse) || (told.is_none() && filled.is_empty());
-    let (kind, options) = match is_judged {
-        true => (QuestionKind::TrueFalse, judged(answer, &filled)?),
-        false => chosen(answer, &filled, told)?,
+    let (kind, solution) = match told {
+        Some(kind @ (QuestionKind::Numeric | QuestionKind::ShortText)) => {
+            (kind, written(kind, answer, &filled)?)
+        }
+        Some(QuestionKind::TrueFalse) => (QuestionKind::TrueFalse, judged(answer, &filled)?.into()),
+        None if filled.is_empty() => (QuestionKind::TrueFalse, judged(answer, &filled)?.into()),
+        None | Some(QuestionKind::Single | QuestionKind::Multiple) => {
+            chosen(answer, &filled, told)?
+        }
     };
     Ok(Draft {
         line: u32::try_from(line).unwrap_or(u32::MAX),
         text: cell(columns.text).to_owned(),
         kind,
-        options,
+        solution,
     })
+}
+
+/// Accepted answers, set apart by `|`.
+fn written(kind: QuestionKind, answer: &str, filled: &[(char, &str)]) -> Result<Solution, Told> {
+    if !filled.is_empty() {
+        return Err((
+            "question.options",
+            "填空题和数值题不填选项，答案写在“答案”一列。",
+            "A short-text or numeric question has no options: write its answer as the answer.",
+        ));
+    }
+    let answers = answer.split(['|', '｜']).map(str::trim);
+    match kind {
+        QuestionKind::Numeric => {
+            let ranges: Option<_> = answers.map(NumberRange::read).collect();
+            ranges.map(Solution::Numbers).ok_or((
+                "questions.number",
+                "数值题的答案应为 3.14、3.14±0.01 或 1~5，几个答案用 | 隔开。",
+                "A number is written 3.14, 3.14±0.01 or 1~5; several are set apart by |.",
+            ))
+        }
+        QuestionKind::ShortText
+        | QuestionKind::Single
+        | QuestionKind::Multiple
+        | QuestionKind::TrueFalse => Ok(Solution::Words(answers.map(str::to_owned).collect())),
+    }
 }
 
 fn kind(name: &str) -> Result<QuestionKind, Told> {
@@ -175,10 +207,16 @@ fn kind(name: &str) -> Result<QuestionKind, Told> {
         "判断" | "判断题" | "true_false" | "true/false" | "truefalse" => {
             Ok(QuestionKind::TrueFalse)
         }
+        "数值" | "数值题" | "数字" | "数字题" | "numeric" | "number" => {
+            Ok(QuestionKind::Numeric)
+        }
+        "填空" | "填空题" | "简短填空" | "short_text" | "short text" | "shorttext" => {
+            Ok(QuestionKind::ShortText)
+        }
         _ => Err((
             "questions.kind",
-            "题型应为 单选、多选 或 判断。",
-            "The kind is single, multiple or true_false.",
+            "题型应为 单选、多选、判断、数值 或 填空。",
+            "The kind is single, multiple, true_false, numeric or short_text.",
         )),
     }
 }
@@ -209,7 +247,7 @@ fn chosen(
     answer: &str,
     filled: &[(char, &str)],
     told: Option<QuestionKind>,
-) -> Result<(QuestionKind, Vec<QuestionOption>), Told> {
+) -> Result<(QuestionKind, Solution), Told> {
     let separators = [' ', ',', '，', '、', ';', '；', '|'];
     let right: Vec<char> = answer
         .chars()
@@ -230,7 +268,7 @@ fn chosen(
     });
     let options = filled.iter();
     let options = options.map(|(letter, text)| option(*text, right.contains(letter)));
-    Ok((kind, options.collect()))
+    Ok((kind, Solution::Options(options.collect())))
 }
 
 fn damaged() -> Refusal {

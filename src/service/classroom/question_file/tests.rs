@@ -11,9 +11,10 @@ use super::*;
 /// Kind, text, and options with a star before the right ones.
 fn told(contents: &Contents) -> Vec<String> {
     let options = |draft: &Draft| {
-        let options = draft.options.iter();
+        let options = draft.solution.options().iter();
         let told = options.map(|o| format!("{}{}", if o.correct { "*" } else { "" }, o.text));
-        told.collect::<Vec<_>>().join("|")
+        let accepted = draft.solution.accepted().into_iter();
+        told.chain(accepted).collect::<Vec<_>>().join("|")
     };
     let line = |draft: &Draft| {
         let kind = draft.kind.name();
@@ -70,26 +71,52 @@ fn gift_has_choices_several_right_ones_judgements_and_missing_words() {
 }
 
 #[test]
-fn what_gift_has_beyond_a_bank_of_choices_is_told_by_its_line_and_never_guessed() {
-    let file = "Essay? {}\n\nNumber? {#3:1}\n\nPairs {=a -> 1 =b -> 2 ~c}\n\nShort {=one =two}\n\n\
-                None\n\nBad {nothing}\n\nNobody right {~a ~b}\n";
+fn gift_has_numbers_with_a_tolerance_or_a_range_and_short_texts() {
+    let file = "圆周率是多少？{#3.14:0.01}\n\nHow many?{#1..5#feedback}\n\n\
+                Year? {#\n =1822:0#yes\n =%100%1823\n =%0%1900 ~no }\n\n\
+                谁批准请假？{=司法所 =%100%县司法局#right =%0%无}\n\n\
+                The capital of China is {=Beijing =北京\\=首都}.\n";
+    let contents = read("a.gift", file.as_bytes()).unwrap();
+    assert_eq!(complaints(&contents), []);
+    assert_eq!(
+        told(&contents),
+        [
+            "1 numeric 圆周率是多少？ [3.13..3.15]",
+            "3 numeric How many? [1..5]",
+            "5 numeric Year? [1822|1823]",
+            "10 short_text 谁批准请假？ [司法所|县司法局]",
+            "12 short_text The capital of China is ____ . [Beijing|北京=首都]",
+        ]
+    );
+}
+
+#[test]
+fn what_gift_has_beyond_the_bank_is_told_by_its_line_and_never_guessed() {
+    let file = "Essay? {}\n\nNumber? {#three}\n\nPairs {=a -> 1 =b -> 2 ~c}\n\n\
+                Short {=%50%one =two}\n\nNone\n\nBad {nothing}\n\nNobody right {~a ~b}\n\n\
+                Any {=* =two}\n\nPart {#=%50%1:1 =2}\n\nNothing right {=%0%a}\n\n\
+                Backwards {#5..1}\n";
     let contents = read("a.gift", file.as_bytes()).unwrap();
     assert_eq!(contents.drafts, []);
     assert_eq!(
         complaints(&contents),
         [
             (1, "questions.kind"),
-            (3, "questions.kind"),
+            (3, "questions.number"),
             (5, "questions.kind"),
-            (7, "questions.kind"),
+            (7, "questions.part"),
             (9, "questions.braces"),
             (11, "questions.answer_unknown"),
             (13, "question.correct"),
+            (15, "questions.wildcard"),
+            (17, "questions.part"),
+            (19, "question.answers"),
+            (21, "questions.number"),
         ]
     );
     let refusal = contents.refusal().unwrap();
     assert!(
-        refusal.zh.contains("共 7 处问题，第 1 行"),
+        refusal.zh.contains("共 11 处问题，第 1 行"),
         "{}",
         refusal.zh
     );
@@ -107,6 +134,9 @@ fn aiken_has_lettered_options_and_an_answer() {
             "6 multiple Two are right [*one|two|*three]",
         ]
     );
+    let file = "圆周率？\nANSWER: 3.14\n";
+    let contents = read("q.aiken", file.as_bytes()).unwrap();
+    assert_eq!(complaints(&contents), [(2, "questions.kind")]);
     let file = "No answer\nA. one\nB. two\nNext\nA. one\nB. two\nANSWER: D\nLast\nA. one\n";
     let contents = read("q.aiken", file.as_bytes()).unwrap();
     assert_eq!(
@@ -125,12 +155,18 @@ const CSV: &str = "题干,题型,选项A,选项B,选项C,答案\n\
     可以请人代学。,判断,,,,错\n\
     ,,,,,\n\
     坏行,单选,一,二,,D\n\
-    坏型,填空,一,二,,A\n";
+    坏型,论述,一,二,,A\n\
+    圆周率？,数值,,,,3.14±0.01\n\
+    谁批准请假？,填空题,,,,司法所 | 县司法局\n\
+    填空无选项,填空,一,二,,A\n\
+    坏数,数值,,,,三\n";
 
-const CSV_TOLD: [&str; 3] = [
+const CSV_TOLD: [&str; 5] = [
     "2 single 外出需要？ [*批准|告知,即可|什么都不用]",
     "3 multiple 权利有哪些？ [*申诉|*陈述|买卖学时]",
     "4 true_false 可以请人代学。 [正确|*错误]",
+    "8 numeric 圆周率？ [3.13..3.15]",
+    "9 short_text 谁批准请假？ [司法所|县司法局]",
 ];
 
 #[test]
@@ -149,7 +185,12 @@ fn a_table_is_read_in_any_usual_encoding_of_chinese_text() {
     for bytes in encoded {
         let contents = read("题库.CSV", &bytes).unwrap();
         assert_eq!(told(&contents), CSV_TOLD);
-        let wrong = [(6, "questions.answer_unknown"), (7, "questions.kind")];
+        let wrong = [
+            (6, "questions.answer_unknown"),
+            (7, "questions.kind"),
+            (10, "question.options"),
+            (11, "questions.number"),
+        ];
         assert_eq!(complaints(&contents), wrong);
     }
 }
@@ -170,7 +211,21 @@ fn a_workbook_is_a_table_too() {
     let bytes = book.save_to_buffer().unwrap();
     let contents = read("题库.xlsx", &bytes).unwrap();
     assert_eq!(told(&contents), CSV_TOLD);
-    assert_eq!(complaints(&contents).len(), 2);
+    assert_eq!(complaints(&contents).len(), 4);
+}
+
+#[test]
+fn a_number_cell_of_a_workbook_is_an_accepted_number() {
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet();
+    for (column, name) in ["题干", "题型", "答案"].into_iter().enumerate() {
+        sheet.write_string(0, column as u16, name).unwrap();
+    }
+    sheet.write_string(1, 0, "圆周率？").unwrap();
+    sheet.write_string(1, 1, "数值").unwrap();
+    sheet.write_number(1, 2, 3.14).unwrap();
+    let contents = read("a.xlsx", &book.save_to_buffer().unwrap()).unwrap();
+    assert_eq!(told(&contents), ["2 numeric 圆周率？ [3.14]"]);
 }
 
 fn code(name: &str, bytes: &[u8]) -> &'static str {
@@ -216,7 +271,8 @@ proptest! {
             if let Ok(contents) = read(name, text.as_bytes()) {
                 prop_assert!(contents.complaints.len() <= COMPLAINTS_MAX);
                 for draft in contents.drafts {
-                    prop_assert!(draft.options.len() >= 2);
+                    let solution = draft.solution;
+                    prop_assert!(solution.options().len() >= 2 || !solution.accepted().is_empty());
                 }
             }
         }

@@ -18,6 +18,14 @@ export function OptionList({ question }: { question: Question }) {
           )}
         </li>
       ))}
+      {question.accepted.map((text, index) => (
+        <li key={index}>
+          {text}
+          <span className="desk-correct">
+            <CheckCircleFilled /> {t('questions.answer')}
+          </span>
+        </li>
+      ))}
     </ul>
   );
 }

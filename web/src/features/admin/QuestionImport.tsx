@@ -23,6 +23,8 @@ const TEMPLATE = [
   'questions.importSingle',
   'questions.importMultiple',
   'questions.importTrueFalse',
+  'questions.importNumeric',
+  'questions.importShortText',
 ] as const;
 
 /** A file of questions: looked at first, then taken as a whole. */

@@ -21,7 +21,12 @@ import { useFilters } from './useFilters';
 
 const OPTIONS_MIN = 2;
 const OPTIONS_MAX = 8;
-const KINDS = ['single', 'multiple', 'true_false'] as const;
+const ACCEPTED_MAX = 20;
+const KINDS = ['single', 'multiple', 'true_false', 'numeric', 'short_text'] as const;
+
+function isWritten(kind: QuestionKind | undefined): boolean {
+  return kind === 'numeric' || kind === 'short_text';
+}
 
 function useKindText(): Record<QuestionKind, string> {
   const { t } = useTranslation();
@@ -29,6 +34,8 @@ function useKindText(): Record<QuestionKind, string> {
     single: t('questions.single'),
     multiple: t('questions.multiple'),
     true_false: t('questions.trueFalse'),
+    numeric: t('questions.numeric'),
+    short_text: t('questions.shortText'),
   };
 }
 
@@ -162,6 +169,7 @@ function csvColumns(t: Translate, kindText: Record<QuestionKind, string>): CsvCo
     question.options
       .filter((option) => !right || option.correct === true)
       .map((option) => option.text)
+      .concat(right ? question.accepted : [])
       .join('; ');
   return [
     { title: t('questions.text'), value: (question) => question.text },
@@ -172,8 +180,11 @@ function csvColumns(t: Translate, kindText: Record<QuestionKind, string>): CsvCo
   ];
 }
 
-interface Draft extends Omit<QuestionDraft, 'options'> {
-  options: { text?: string; correct?: boolean }[];
+interface Draft extends Omit<QuestionDraft, 'options' | 'accepted'> {
+  /** Where one chooses. */
+  options?: { text?: string; correct?: boolean }[];
+  /** Where one writes. */
+  accepted?: (string | undefined)[];
 }
 
 function QuestionForm({ onDone }: { onDone: () => void }) {
@@ -188,15 +199,22 @@ function QuestionForm({ onDone }: { onDone: () => void }) {
     (draft: Draft) =>
       createQuestion({
         ...draft,
-        options: draft.options.map((option) => ({
+        options: (draft.options ?? []).map((option) => ({
           text: option.text ?? '',
           correct: option.correct ?? false,
         })),
+        accepted: (draft.accepted ?? []).map((text) => text ?? ''),
       }),
     keys.questions,
     { onDone, inForm: true },
   );
+  const kind = Form.useWatch('kind', form);
   const setOptions = (kind: QuestionKind) => {
+    if (isWritten(kind)) {
+      form.setFieldValue('accepted', ['']);
+      form.setFields([{ name: ['accepted', 0], errors: [] }]);
+      return;
+    }
     const texts = kind === 'true_false' ? [t('questions.right'), t('questions.wrong')] : ['', ''];
     form.setFieldValue(
       'options',
@@ -225,7 +243,7 @@ function QuestionForm({ onDone }: { onDone: () => void }) {
           onChange={setOptions}
         />
       </Form.Item>
-      <Options />
+      {isWritten(kind) ? <Accepted numeric={kind === 'numeric'} /> : <Options />}
       <Form.Item name="unit_id" label={t('questions.unit')} rules={[required]}>
         <TreeSelect treeData={unitTree(units.data ?? [])} treeDefaultExpandAll />
       </Form.Item>
@@ -234,6 +252,56 @@ function QuestionForm({ onDone }: { onDone: () => void }) {
         {t('app.save')}
       </Button>
     </Form>
+  );
+}
+
+/** A number, a number and how far off it may be, or a range; the server reads it for good. */
+const NUMBER = /^\s*[-+\u2212]?[\d.,]+\s*((\u00b1|:|~|\.\.)\s*[-+\u2212]?[\d.,]+\s*)?$/;
+
+function Accepted({ numeric }: { numeric: boolean }) {
+  const { t } = useTranslation();
+  const required = { required: true, whitespace: true, message: t('desk.required') };
+  const number = {
+    validator: (_: unknown, text: string | undefined) =>
+      NUMBER.test((text ?? '').normalize('NFKC'))
+        ? Promise.resolve()
+        : Promise.reject(new Error(t('questions.acceptedNumber'))),
+  };
+  return (
+    <Form.List name="accepted">
+      {(fields, { add, remove }) => (
+        <Form.Item
+          label={t('questions.accepted')}
+          extra={numeric ? t('questions.acceptedNumbers') : t('questions.acceptedWords')}
+        >
+          {fields.map((field, index) => (
+            <div key={field.key} className="desk-accepted">
+              <Form.Item name={field.name} rules={numeric ? [required, number] : [required]}>
+                <Input
+                  aria-label={t('questions.acceptedOne', { n: index + 1 })}
+                  placeholder={t('questions.acceptedOne', { n: index + 1 })}
+                  maxLength={100}
+                />
+              </Form.Item>
+              <Button
+                type="text"
+                icon={<DeleteOutlined />}
+                aria-label={t('questions.removeAccepted')}
+                disabled={fields.length <= 1}
+                onClick={() => remove(field.name)}
+              />
+            </div>
+          ))}
+          <Button
+            icon={<PlusOutlined />}
+            disabled={fields.length >= ACCEPTED_MAX}
+            onClick={() => add('')}
+          >
+            {t('questions.addAccepted')}
+          </Button>
+        </Form.Item>
+      )}
+    </Form.List>
   );
 }
 

@@ -1,9 +1,9 @@
 import { useEffect, useId, useState } from 'react';
 import type { PromptAnswer } from '../../api/calls';
-import type { Prompt, PromptQuestion } from '../../api/types';
+import type { Prompt, PromptQuestion, QuestionKind } from '../../api/types';
 import { startAlarm } from '../../call/alarm';
 import { isPassed, type Prompts, type PromptView } from '../../call/prompts';
-import { useTranslation } from '../../i18n/useText';
+import { useProblemText, useTranslation } from '../../i18n/useText';
 import { useStore } from '../../lib/store';
 import { useQuarterSeconds } from '../../lib/ticker';
 import { Button } from '../../ui/Button';
@@ -56,6 +56,7 @@ type DoneView = Extract<PromptView, { phase: 'done' }>;
 
 function Asking({ id, view, prompts }: { id: string; view: AskingView; prompts: Prompts }) {
   const { t } = useTranslation();
+  const problemText = useProblemText();
   const { prompt } = view;
   const isQuestion = prompt.kind === 'question';
   const title = isQuestion ? t('prompt.questionTitle') : t('prompt.presenceTitle');
@@ -68,7 +69,7 @@ function Asking({ id, view, prompts }: { id: string; view: AskingView; prompts: 
       {view.again && view.step === 'idle' && <Notice tone="attention">{t('prompt.again')}</Notice>}
       {view.problem && (
         <Notice tone="refused" role="alert">
-          {t('prompt.notSent')}
+          {view.problem.status === 400 ? problemText(view.problem) : t('prompt.notSent')}
         </Notice>
       )}
       {isQuestion && prompt.question ? (
@@ -118,16 +119,75 @@ interface QuestionProps {
   onAnswer: (answer: PromptAnswer) => void;
 }
 
-function Question({ question, step, onAnswer }: QuestionProps) {
+function Question(props: QuestionProps) {
+  const { kind } = props.question;
+  const isWritten = kind === 'numeric' || kind === 'short_text';
+  return isWritten ? <Written {...props} /> : <Choice {...props} />;
+}
+
+function useHowText(kind: QuestionKind): string {
+  const { t } = useTranslation();
+  return {
+    single: t('prompt.single'),
+    multiple: t('prompt.multiple'),
+    true_false: t('prompt.trueFalse'),
+    numeric: t('prompt.numeric'),
+    short_text: t('prompt.shortText'),
+  }[kind];
+}
+
+/** Longest answer that the server reads, characters. */
+const WRITTEN_MAX = 100;
+
+function Written({ question, step, onAnswer }: QuestionProps) {
+  const { t } = useTranslation();
+  const [text, setText] = useState('');
+  const how = useId();
+  const isNumeric = question.kind === 'numeric';
+  const isEmpty = text.trim() === '';
+  return (
+    <form
+      className="prompt-question"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (!isEmpty) onAnswer({ text: text.trim() });
+      }}
+    >
+      <fieldset disabled={step !== 'idle'}>
+        <legend>
+          {question.text}
+          <span className="hint" id={how}>
+            {useHowText(question.kind)}
+          </span>
+        </legend>
+        <input
+          className="prompt-written"
+          inputMode={isNumeric ? 'decimal' : 'text'}
+          enterKeyHint="send"
+          autoComplete="off"
+          autoCapitalize="off"
+          spellCheck={false}
+          autoFocus
+          maxLength={WRITTEN_MAX}
+          aria-label={t('prompt.answer')}
+          aria-describedby={how}
+          placeholder={t('prompt.answer')}
+          value={text}
+          data-testid="prompt-written"
+          onChange={(event) => setText(event.target.value)}
+        />
+      </fieldset>
+      <AnswerButton text={t('prompt.submit')} step={step} disabled={isEmpty} />
+    </form>
+  );
+}
+
+function Choice({ question, step, onAnswer }: QuestionProps) {
   const { t } = useTranslation();
   const [chosen, setChosen] = useState<string[]>([]);
   const isMultiple = question.kind === 'multiple';
   const group = useId();
-  const howText = {
-    single: t('prompt.single'),
-    multiple: t('prompt.multiple'),
-    true_false: t('prompt.trueFalse'),
-  }[question.kind];
+  const howText = useHowText(question.kind);
   const choose = (key: string) => {
     if (!isMultiple) setChosen([key]);
     else setChosen(chosen.includes(key) ? chosen.filter((each) => each !== key) : [...chosen, key]);
