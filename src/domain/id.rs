@@ -86,6 +86,8 @@ stored_ids! {
     AdjustmentId,
     /// An evidence pack that was handed out.
     EvidencePackId,
+    /// A message of a lesson's chat.
+    MessageId,
 }
 
 macro_rules! wire_ids {

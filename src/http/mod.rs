@@ -5,6 +5,7 @@ pub mod attendances;
 pub mod audit;
 pub mod auth;
 mod boundary;
+pub mod chat;
 pub mod error;
 pub mod events;
 pub mod evidence;

@@ -17,8 +17,8 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::error::Problem;
 use super::lessons::Classrooms;
 use super::{
-    assets, attendances, audit, auth, boundary, events, evidence, faces, health, lessons, people,
-    questions, redress, units, whip,
+    assets, attendances, audit, auth, boundary, chat, events, evidence, faces, health, lessons,
+    people, questions, redress, units, whip,
 };
 use crate::domain::limits::BODY_BYTES_MAX;
 use crate::domain::policy::{self, Capability};
@@ -123,6 +123,7 @@ fn api() -> Vec<Route> {
         audit::routes(),
         lessons::routes(),
         attendances::routes(),
+        chat::routes(),
         questions::routes(),
         redress::routes(),
         events::routes(),

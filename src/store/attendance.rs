@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Connection, Error, Failure, unreadable};
 use crate::domain::classroom::attendance::{Attendance, Link, Phase};
-use crate::domain::classroom::check::Check;
+use crate::domain::classroom::check::{Check, CheckKind};
 use crate::domain::classroom::policy::PolicyFigures;
 use crate::domain::classroom::span::Span;
 use crate::domain::id::{AccountId, AttendanceId, CheckId, LessonId, QuestionId, UnitId};
@@ -114,6 +114,12 @@ fn is_watched(attendance: &Attendance) -> bool {
     goes_on && connected && attendance.faces_apply()
 }
 
+fn question_since(attendance: &Attendance) -> Option<DateTime<Utc>> {
+    let open = attendance.open_check();
+    let question = open.filter(|check| check.kind == CheckKind::Question);
+    question.map(|check| check.asked_at)
+}
+
 fn written(attendance: &Attendance) -> Result<Value, Error> {
     serde_json::to_value(attendance)
         .map_err(|source| Error::Failed(Failure::new("write an attendance", source)))
@@ -151,7 +157,7 @@ pub async fn save(
         "update attendance set phase = $2, link = $3, signed_in = $4, device = $5, state = $6, \
              life_from = $7, life_to = $8, credited_s = $9, withheld_s = $10, credited = $11, \
              next_deadline = $12, board_sent_at = $13, board_due = $14, watched = $15, \
-             look_until = $16, awaits_ruling = $17 \
+             look_until = $16, awaits_ruling = $17, question_since = $18 \
          where id = $1",
         attendance.id().0,
         phase(attendance),
@@ -170,6 +176,7 @@ pub async fn save(
         is_watched(attendance),
         summary.look_until,
         attendance.waiting_checks().next().is_some(),
+        question_since(attendance),
     )
     .execute(db)
     .await?;

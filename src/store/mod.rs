@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod attendance;
+pub mod chat;
 pub mod constraint;
 pub mod evidence;
 pub mod face;

@@ -6,6 +6,7 @@
 //! data of a [`policy::ClassroomPolicy`].
 
 pub mod attendance;
+pub mod chat;
 pub mod check;
 pub mod credit;
 pub mod lesson;

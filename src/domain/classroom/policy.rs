@@ -78,6 +78,9 @@ pub struct PolicyFigures {
     /// other.
     #[serde(default = "together_max")]
     pub together_max: u32,
+    /// Messages of the chat are kept for so many days after the lesson.
+    #[serde(default = "chat_days")]
+    pub chat_days: u32,
     /// Learners are known by their faces: every stretch begins and ends with one.
     #[serde(default)]
     pub face_checks: bool,
@@ -118,6 +121,10 @@ pub struct PolicyFigures {
 }
 
 /// As [`room_after_end_max_s`], and so are those below.
+fn chat_days() -> u32 {
+    180
+}
+
 fn action_percent() -> u32 {
     50
 }
@@ -165,6 +172,8 @@ const ROOM_AFTER_END_MAX_S: u32 = 120;
 
 /// Three tries at an act, with a look before and after each.
 pub const FACE_PROMPT_MIN_S: u32 = 45;
+/// Messages are kept no longer than this, days.
+const CHAT_DAYS_MAX: u32 = 3_650;
 
 /// Longest figure that a policy may name: one day.
 const FIGURE_MAX_S: u32 = 86_400;
@@ -220,6 +229,7 @@ impl ClassroomPolicy {
                 overrun_max_s: 3_600,
                 room_after_end_max_s: room_after_end_max_s(),
                 together_max: together_max(),
+                chat_days: chat_days(),
                 face_checks: false,
                 action_percent: action_percent(),
                 silent_s: silent_s(),
@@ -383,6 +393,10 @@ fn more_relations(f: &PolicyFigures) -> Vec<(bool, &'static str)> {
             "background_grace_s <= alive_window_s",
         ),
         (f.action_percent <= 100, "action_percent <= 100"),
+        (
+            (1..=CHAT_DAYS_MAX).contains(&f.chat_days),
+            "chat_days in 1..=3650",
+        ),
         (f.silent_s >= 5, "silent_s >= 5"),
         (
             !f.alternative.shows_identity(),

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::act::{act, act_on_lesson, board_row};
+use super::chat;
 use super::redress::escalate;
 use crate::domain::classroom::attendance::Command;
 use crate::domain::classroom::lesson::LessonCommand;
@@ -16,8 +17,8 @@ const BATCH: u32 = 200;
 const BATCHES_MAX: usize = 20;
 
 /// Does everything that is due: asks checks, closes prompts, notes absences, ends overrun lessons,
-/// sends rows of the board that waited. Returns when to call again at the latest; a change in
-/// between may be due earlier, so the shell's loop sleeps at most one second.
+/// sends rows of the board and messages that waited. Returns when to call again at the latest; a
+/// change in between may be due earlier, so the shell's loop sleeps at most one second.
 ///
 /// One attendance that fails does not hold up others: the first failure is returned at the end.
 pub async fn run_due(context: &Context) -> Result<Option<DateTime<Utc>>, Error> {
@@ -39,6 +40,7 @@ pub async fn run_due(context: &Context) -> Result<Option<DateTime<Utc>>, Error> 
     }
     send_board(context, now).await?;
     escalate(context).await?;
+    chat::look_after(context, now).await?;
     match failed {
         Some(error) => Err(error),
         None => {

@@ -186,7 +186,7 @@ pub async fn not_looked(context: &Context, sitting: &Sitting) -> Result<(), Erro
 }
 
 /// Tells the learner what is wrong with the picture; nothing takes the sentence away.
-pub async fn say(
+pub async fn guide(
     context: &Context,
     sitting: &Sitting,
     message: Option<Message>,

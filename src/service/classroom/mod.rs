@@ -7,6 +7,7 @@
 mod act;
 mod attendances;
 pub(super) mod case;
+mod chat;
 mod closing;
 mod deadlines;
 mod demo;
@@ -25,6 +26,7 @@ pub mod view;
 pub use crate::store::lesson::Scope;
 pub(super) use attendances::view as attendance_view;
 pub use attendances::{Answered, Heard, Heartbeat, answer, attendance, heartbeat, mine};
+pub use chat::{MessageView, export as export_chat, messages, say};
 pub use closing::{close_rooms, put_out};
 pub use deadlines::{caught_up, recover, run_due};
 pub use demo::seed_demo;
@@ -32,7 +34,7 @@ pub use lessons::{
     Calendar, LEARNERS_MAX, LessonTopics, NewLesson, PlanChange, board, cancel, change, check_now,
     create, end, get, learners, list, pause, question_now, resume, run_by, set_learners, start,
 };
-pub use looking::{Said, Sitting, camera, found, not_looked, prune_pictures, say, sit, watched};
+pub use looking::{Said, Sitting, camera, found, guide, not_looked, prune_pictures, sit, watched};
 pub use presence::take_in;
 pub use proof::{Disproved, verify_draws};
 pub use question_file::{Complaint, FILE_BYTES_MAX};

@@ -262,7 +262,9 @@ fn permissions(role: SeatRole) -> Permissions {
         publish: true,
         sources,
         subscribe: true,
-        publish_data: true,
+        // The chat goes by the server, which keeps it and holds it; learners have nothing else to
+        // say by data.
+        publish_data: role != SeatRole::Learner,
         // For the attribute `hand`.
         update_own_metadata: true,
         hidden: false,

@@ -67,7 +67,7 @@ async fn look(
                         .push(async move { (number, analysed(context, template, frame).await) });
                 }
                 Output::Forget(number) => drop(frames.remove(&number)),
-                Output::Show(message) => classroom::say(context, sitting, message).await?,
+                Output::Show(message) => classroom::guide(context, sitting, message).await?,
                 Output::StoreEvidence(number) => {
                     let frame = frames.remove(&number).unwrap_or_else(|| last.clone());
                     kept.extend(keyframe::wrap(&frame).ok());

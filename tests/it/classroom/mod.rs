@@ -1,11 +1,12 @@
 //! A class with its learners, on a real database and by a clock played by hand.
 
+mod chat;
 mod class;
 mod evidence;
 mod faces;
 mod outage;
 mod pack;
-mod redress;
 mod quiz;
+mod redress;
 mod room;
 mod rules;

@@ -5,6 +5,7 @@ import type {
   AttendanceSummary,
   AuditEntry,
   Board,
+  ChatMessage,
   CheckAnswer,
   Heartbeat,
   Items,
@@ -76,6 +77,16 @@ export const askPresence = (id: string, learnerIds?: string[]): Answer<{ asked: 
 
 export const askQuestion = (id: string, questionId: string): Answer<{ asked: number }> =>
   send('POST', `/api/lessons/${id}/question`, { question_id: questionId });
+
+export const listMessages = (id: string): Answer<Items<ChatMessage>> =>
+  get(`/api/lessons/${id}/chat`);
+
+export const sendMessage = (id: string, text: string): Answer<ChatMessage> =>
+  send('POST', `/api/lessons/${id}/chat`, { text });
+
+/** The whole chat as CSV. */
+export const exportChat = (id: string): Answer<string> =>
+  client.getText(`/api/lessons/${id}/chat/export`);
 
 export const muteAll = (id: string): Answer<undefined> =>
   send('POST', `/api/lessons/${id}/mute-all`);

@@ -19,6 +19,8 @@ export interface Client {
   signIn: (username: string, password: string) => Promise<Result<Session>>;
   signOut: () => Promise<void>;
   get: <T>(path: string) => Promise<Result<T>>;
+  /** What is no JSON, such as a table. */
+  getText: (path: string) => Promise<Result<string>>;
   send: <T>(method: Method, path: string, body?: unknown) => Promise<Result<T>>;
   /** Called after each renewal of the access token. */
   onToken: (listener: () => void) => () => void;
@@ -79,16 +81,17 @@ export function createClient(
     method: string,
     path: string,
     body?: unknown,
+    read?: (text: string) => T,
   ): Promise<Result<T>> => {
     const used = token;
-    const first = await request<T>(fetcher, method, path, body, used);
+    const first = await request<T>(fetcher, method, path, body, used, read);
     if (first.ok || first.error.status !== 401) return first;
     // Another call may have renewed the token while this one was under way.
     if (token === used) {
       const renewed = await refresh();
       if (!renewed.ok) return renewed;
     }
-    return request<T>(fetcher, method, path, body, token);
+    return request<T>(fetcher, method, path, body, token, read);
   };
 
   return {
@@ -103,6 +106,7 @@ export function createClient(
       session.set({ status: 'anonymous' });
     },
     get: (path) => authorised('GET', path),
+    getText: (path) => authorised('GET', path, undefined, (text) => text),
     send: (method, path, body) => authorised(method, path, body),
     onToken: (listener) => {
       tokenListeners.add(listener);
@@ -122,6 +126,7 @@ async function request<T>(
   path: string,
   body?: unknown,
   token?: string,
+  read: (text: string) => T = (text) => (text === '' ? undefined : JSON.parse(text)) as T,
 ): Promise<Result<T>> {
   const headers: Record<string, string> = { Accept: 'application/json' };
   const file = body instanceof Blob ? body : undefined;
@@ -139,7 +144,7 @@ async function request<T>(
     });
     const text = await response.text();
     if (!response.ok) return failure(parseProblem(response.status, text));
-    return success((text === '' ? undefined : JSON.parse(text)) as T);
+    return success(read(text));
   } catch {
     return failure(NETWORK_PROBLEM);
   }

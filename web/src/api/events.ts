@@ -1,5 +1,12 @@
 import type { Client } from './client';
-import type { AttendanceSummary, BoardRow, Lesson, Prompt, PromptClosed } from './types';
+import type {
+  AttendanceSummary,
+  BoardRow,
+  ChatMessage,
+  Lesson,
+  Prompt,
+  PromptClosed,
+} from './types';
 
 /** What the server pushes, by kind. */
 export interface ServerEvents {
@@ -8,6 +15,7 @@ export interface ServerEvents {
   attendance_changed: AttendanceSummary;
   lesson_changed: Lesson;
   board_changed: { lesson_id: string; row: BoardRow };
+  chat_message: ChatMessage;
   reset: Record<string, never>;
 }
 
@@ -19,6 +27,7 @@ const KINDS: EventKind[] = [
   'attendance_changed',
   'lesson_changed',
   'board_changed',
+  'chat_message',
   'reset',
 ];
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { withChange, withRow } from './live';
-import type { Board, BoardRow, Lesson } from './types';
+import { withChange, withMessage, withRow } from './live';
+import type { Board, BoardRow, ChatMessage, Lesson } from './types';
 
 const lesson: Lesson = {
   id: 'l',
@@ -49,4 +49,22 @@ it('learners who have not entered stay apart on the board', () => {
   const absent = (id: string): BoardRow => ({ ...row(id, 0), attendance_id: null });
   const board: Board = { lesson, server_time: '', rows: [absent('a'), absent('b')] };
   expect(withRow(board, absent('b')).rows.map((each) => each.account_id)).toEqual(['a', 'b']);
+});
+
+it('keeps a chat in order, and a message that comes again in its own place', () => {
+  const message = (id: string, second: number, held: boolean): ChatMessage => ({
+    id,
+    lesson_id: 'l',
+    account_id: 'a',
+    name: 'A',
+    role: 'learner',
+    sent_at: `2026-11-22T02:00:0${second}Z`,
+    text: id,
+    reach: 'everybody',
+    held,
+  });
+  const known = [message('one', 1, true), message('three', 3, false)];
+  const chat = withMessage(withMessage(known, message('two', 2, false)), message('one', 1, false));
+  expect(chat.map((each) => each.id)).toEqual(['one', 'two', 'three']);
+  expect(chat[0]?.held).toBe(false);
 });

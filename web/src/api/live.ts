@@ -1,7 +1,7 @@
 import { QueryClient } from '@tanstack/react-query';
 import { client } from './client';
 import { createEventStream } from './events';
-import type { Board, BoardRow, Lesson } from './types';
+import type { Board, BoardRow, ChatMessage, Lesson } from './types';
 
 export const events = createEventStream(client);
 
@@ -15,6 +15,7 @@ export const keys = {
   lessons: ['lessons'] as const,
   lesson: (id: string) => ['lesson', id] as const,
   board: (id: string) => ['board', id] as const,
+  chat: (id: string) => ['chat', id] as const,
   attendances: ['attendances'] as const,
   attendance: (id: string) => ['attendance', id] as const,
   units: ['units'] as const,
@@ -30,6 +31,14 @@ export function withRow(board: Board, row: BoardRow): Board {
     ? board.rows.map((each) => (each.account_id === row.account_id ? row : each))
     : [...board.rows, row];
   return { ...board, rows };
+}
+
+/** Puts a message into a chat, or in the place of what was known of it; oldest first. */
+export function withMessage(known: ChatMessage[], message: ChatMessage): ChatMessage[] {
+  const others = known.filter((each) => each.id !== message.id);
+  const order = (a: ChatMessage, b: ChatMessage) =>
+    a.sent_at.localeCompare(b.sent_at) || a.id.localeCompare(b.id);
+  return [...others, message].sort(order);
 }
 
 /**
@@ -55,6 +64,11 @@ export function startLiveUpdates(): void {
   events.on('board_changed', ({ lesson_id, row }) => {
     queryClient.setQueryData<Board>(keys.board(lesson_id), (board) =>
       board ? withRow(board, row) : undefined,
+    );
+  });
+  events.on('chat_message', (message) => {
+    queryClient.setQueryData<ChatMessage[]>(keys.chat(message.lesson_id), (known) =>
+      known ? withMessage(known, message) : undefined,
     );
   });
   events.on('attendance_changed', (summary) => {

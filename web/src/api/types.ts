@@ -141,6 +141,19 @@ export interface CheckAnswer {
   credited_seconds: number;
 }
 
+/** A message of a lesson's chat; one that comes again with the same id changed. */
+export interface ChatMessage {
+  id: string;
+  lesson_id: string;
+  account_id: string;
+  name: string;
+  role: 'staff' | 'learner';
+  sent_at: string;
+  text: string;
+  reach: 'everybody' | 'staff';
+  held: boolean;
+}
+
 export interface AttendanceSummary {
   id: string;
   lesson: { id: string; title: string; starts_at: string };

@@ -231,7 +231,10 @@ export const en: CoreTexts = {
     send: 'Send',
     messages: 'Chat messages',
     newMessages: 'New messages',
-    failed: 'It was not sent. Please try again.',
+    held: 'Shown to the class after the question',
+    heldMine: 'A question is open; shown when it is over',
+    staffOnly: 'Seen by staff only',
+    export: 'Export the chat',
   },
   people: {
     floor: 'Speaking now',

@@ -228,7 +228,10 @@ export const zhCN = {
     send: '发送',
     messages: '聊天消息',
     newMessages: '有新消息',
-    failed: '没有发出去，请再试一次。',
+    held: '答题结束后全班可见',
+    heldMine: '正在答题，结束后大家可见',
+    staffOnly: '仅老师和工作人员可见',
+    export: '导出聊天记录',
   },
   people: {
     floor: '正在发言',

@@ -9,12 +9,17 @@ export function toCsv(header: string[], rows: (string | number)[][]): string {
   return [header, ...rows].map((row) => row.map(cell).join(',')).join('\r\n') + '\r\n';
 }
 
-/** Offers the table as a file. The byte order mark makes Excel read it as UTF-8. */
+/** Offers rows as a file. */
 export function downloadCsv(name: string, header: string[], rows: (string | number)[][]): void {
-  const blob = new Blob(['\ufeff', toCsv(header, rows)], { type: 'text/csv;charset=utf-8' });
+  saveFile(`${name}.csv`, toCsv(header, rows));
+}
+
+/** Offers a table as a file. The byte order mark makes Excel read it as UTF-8. */
+export function saveFile(name: string, table: string): void {
+  const blob = new Blob(['\ufeff', table], { type: 'text/csv;charset=utf-8' });
   const link = document.createElement('a');
   link.href = URL.createObjectURL(blob);
-  link.download = `${name}.csv`;
+  link.download = name;
   link.click();
   URL.revokeObjectURL(link.href);
 }

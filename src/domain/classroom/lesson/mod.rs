@@ -177,6 +177,13 @@ pub enum LessonFact {
         /// Until when.
         at: DateTime<Utc>,
     },
+    /// Messages of its chat were deleted when their time was over.
+    ChatDeleted {
+        /// How many.
+        messages: u32,
+        /// When.
+        at: DateTime<Utc>,
+    },
     /// Over.
     LessonEnded {
         /// When.
@@ -328,6 +335,7 @@ impl Lesson {
     pub fn apply(&mut self, fact: &LessonFact) {
         match fact {
             LessonFact::LessonScheduled { .. }
+            | LessonFact::ChatDeleted { .. }
             | LessonFact::LearnersSet { .. }
             | LessonFact::DatabaseReturned { .. } => {}
             LessonFact::LessonChanged { plan } => self.plan = plan.clone(),

@@ -1,72 +1,116 @@
-import type { useChat } from '@livekit/components-react';
+import { useMutation } from '@tanstack/react-query';
 import { useEffect, useRef, useState, type SyntheticEvent } from 'react';
-import { useTranslation } from '../../i18n/useText';
+import { exportChat, sendMessage } from '../../api/calls';
+import { keys, queryClient, withMessage } from '../../api/live';
+import type { ChatMessage, Lesson } from '../../api/types';
+import { useProblemText, useTranslation } from '../../i18n/useText';
+import { saveFile } from '../../lib/csv';
+import { problemOf, unwrap } from '../../lib/result';
 import { clockTime } from '../../lib/time';
 import { Icon } from '../../ui/Icon';
-import { Empty } from '../../ui/State';
+import { Empty, StateTag } from '../../ui/State';
 import { tell } from '../../ui/toasts';
 
-type Chat = ReturnType<typeof useChat>;
-
-/** Characters in one message; a lesson's chat is for sentences. */
+/** Characters in one message; the server holds the same bound. */
 const LENGTH_MAX = 500;
 
-export function ChatPanel({ chat, me }: { chat: Chat; me: string }) {
-  const { t, i18n } = useTranslation();
-  const { chatMessages } = chat;
+interface Props {
+  lesson: Lesson;
+  messages: ChatMessage[];
+  me: string;
+}
+
+export function ChatPanel({ lesson, messages, me }: Props) {
+  const { t } = useTranslation();
   const end = useRef<HTMLDivElement>(null);
+  const isStaff = lesson.my_role !== 'learner';
   useEffect(() => {
     end.current?.scrollIntoView({ block: 'end' });
-  }, [chatMessages.length]);
+  }, [messages.length]);
   return (
     <div className="chat">
       <div className="chat-list" role="log" aria-label={t('chat.messages')} tabIndex={0}>
-        {chatMessages.length === 0 && (
+        {messages.length === 0 && (
           <Empty icon="chat" title={t('chat.empty')} hint={t('chat.emptyHint')} />
         )}
-        {chatMessages.map((message) => {
-          const mine = message.from?.identity === me;
-          const name = message.from?.name ?? '';
-          return (
-            <article
-              key={message.id}
-              className={mine ? 'message message-mine' : 'message'}
-              data-testid="chat-message"
-            >
-              <header>
-                <strong>{mine ? t('room.me') : name}</strong>
-                <time className="figures">
-                  {clockTime(new Date(message.timestamp).toISOString(), i18n.language)}
-                </time>
-              </header>
-              <p>{message.message}</p>
-            </article>
-          );
-        })}
+        {messages.map((message) => (
+          <Message key={message.id} message={message} mine={message.account_id === me} />
+        ))}
         <div ref={end} />
       </div>
-      <ChatForm chat={chat} />
+      <div>
+        {isStaff && messages.length > 0 && <Export lesson={lesson} />}
+        <ChatForm lesson={lesson} />
+      </div>
     </div>
   );
 }
 
-function ChatForm({ chat }: { chat: Chat }) {
+function Message({ message, mine }: { message: ChatMessage; mine: boolean }) {
+  const { t, i18n } = useTranslation();
+  return (
+    <article
+      className={mine ? 'message message-mine' : 'message'}
+      data-testid="chat-message"
+      data-held={message.held}
+    >
+      <header>
+        <strong>{mine ? t('room.me') : message.name}</strong>
+        <time className="figures">{clockTime(message.sent_at, i18n.language)}</time>
+      </header>
+      <p>{message.text}</p>
+      {message.held && (
+        <StateTag tone="waiting">{mine ? t('chat.heldMine') : t('chat.held')}</StateTag>
+      )}
+      {message.reach === 'staff' && <StateTag tone="neutral">{t('chat.staffOnly')}</StateTag>}
+    </article>
+  );
+}
+
+function Export({ lesson }: { lesson: Lesson }) {
   const { t } = useTranslation();
+  const problemText = useProblemText();
+  const save = useMutation({
+    mutationFn: async () => unwrap(await exportChat(lesson.id)),
+    onSuccess: (table) => saveFile(`${lesson.title} ${t('room.chat')}.csv`, table),
+    onError: (error) => tell('refused', problemText(problemOf(error))),
+  });
+  return (
+    <button
+      type="button"
+      className="chat-export"
+      disabled={save.isPending}
+      data-testid="chat-export"
+      onClick={() => save.mutate()}
+    >
+      <Icon name="download" size={16} />
+      {t('chat.export')}
+    </button>
+  );
+}
+
+function ChatForm({ lesson }: { lesson: Lesson }) {
+  const { t } = useTranslation();
+  const problemText = useProblemText();
   const [words, setWords] = useState('');
-  const send = async () => {
-    const message = words.trim();
-    if (message === '') return;
-    setWords('');
-    try {
-      await chat.send(message);
-    } catch {
-      setWords(message);
-      tell('refused', t('chat.failed'));
-    }
-  };
+  const send = useMutation({
+    mutationFn: async (text: string) => unwrap(await sendMessage(lesson.id, text)),
+    onSuccess: (message) => {
+      queryClient.setQueryData<ChatMessage[]>(keys.chat(lesson.id), (known) =>
+        withMessage(known ?? [], message),
+      );
+    },
+    onError: (error, text) => {
+      setWords((now) => (now === '' ? text : now));
+      tell('refused', problemText(problemOf(error)));
+    },
+  });
   const submit = (event: SyntheticEvent) => {
     event.preventDefault();
-    void send();
+    const text = words.trim();
+    if (text === '' || send.isPending) return;
+    setWords('');
+    send.mutate(text);
   };
   return (
     <form className="chat-form" onSubmit={submit}>
@@ -83,7 +127,7 @@ function ChatForm({ chat }: { chat: Chat }) {
         type="submit"
         data-testid="chat-send"
         aria-label={t('chat.send')}
-        disabled={words.trim() === ''}
+        disabled={words.trim() === '' || send.isPending}
       >
         <Icon name="send" />
       </button>

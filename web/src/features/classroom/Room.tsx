@@ -1,15 +1,18 @@
 import {
   RoomAudioRenderer,
   RoomContext,
-  useChat,
   useLocalParticipant,
   useParticipants,
 } from '@livekit/components-react';
+import { useQuery } from '@tanstack/react-query';
 import { lazy, Suspense, useEffect, useState, type ReactNode } from 'react';
-import type { Join, Lesson } from '../../api/types';
+import { listMessages } from '../../api/calls';
+import { keys } from '../../api/live';
+import type { ChatMessage, Join, Lesson } from '../../api/types';
 import type { Visit } from '../../call/visit';
 import { useTranslation } from '../../i18n/useText';
 import { patiently } from '../../lib/patiently';
+import { unwrap } from '../../lib/result';
 import { Boundary } from '../../ui/Boundary';
 import { Empty, Skeleton } from '../../ui/State';
 import { isRaised } from './attributes';
@@ -67,11 +70,13 @@ function firstPanel(isStaff: boolean): PanelName | undefined {
 function Inside({ visit, lesson, join }: Props) {
   const isStaff = lesson.my_role !== 'learner';
   const [panel, setPanel] = useState(() => firstPanel(isStaff));
-  const chat = useChat();
+  const messages = useMessages(lesson.id);
   const participants = useParticipants();
   const { localParticipant } = useLocalParticipant();
   useEffect(() => loadParts(isStaff), [isStaff]);
-  const unread = useUnread(chat.chatMessages.length, panel === 'chat');
+  const me = localParticipant.identity;
+  const others = messages.filter((message) => message.account_id !== me).length;
+  const unread = useUnread(others, panel === 'chat');
   const toggle = (name: PanelName) => setPanel(panel === name ? undefined : name);
   return (
     <div
@@ -100,7 +105,7 @@ function Inside({ visit, lesson, join }: Props) {
             people={participants.length}
             onChoose={setPanel}
           >
-            {panel === 'chat' && <ChatPanel chat={chat} me={localParticipant.identity} />}
+            {panel === 'chat' && <ChatPanel lesson={lesson} messages={messages} me={me} />}
             <LoadedPanel key={panel}>
               {panel === 'people' && (
                 <PeoplePanel lesson={lesson} participants={participants} isStaff={isStaff} />
@@ -135,6 +140,20 @@ function LoadedPanel({ children }: { children: ReactNode }) {
       <Suspense fallback={<Skeleton lines={5} label={t('app.loading')} />}>{children}</Suspense>
     </Boundary>
   );
+}
+
+/** Events bring messages at once; this finds those that were missed. */
+const REFETCH_MS = 30_000;
+
+const NO_MESSAGES: ChatMessage[] = [];
+
+function useMessages(lessonId: string): ChatMessage[] {
+  const { data } = useQuery({
+    queryKey: keys.chat(lessonId),
+    queryFn: async () => unwrap(await listMessages(lessonId)).items,
+    refetchInterval: REFETCH_MS,
+  });
+  return data ?? NO_MESSAGES;
 }
 
 /** Messages that came while the chat was not shown. */
