@@ -88,6 +88,8 @@ stored_ids! {
     EvidencePackId,
     /// A message of a lesson's chat.
     MessageId,
+    /// A question or a poll put to a whole class.
+    RoundId,
 }
 
 macro_rules! wire_ids {

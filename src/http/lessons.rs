@@ -136,6 +136,15 @@ struct Asked {
     asked: usize,
 }
 
+/// A question put to the class.
+#[derive(Serialize, ToSchema)]
+struct Put {
+    /// How many were asked.
+    asked: usize,
+    /// The round that counts their answers.
+    round_id: Uuid,
+}
+
 /// Who enters, with what.
 #[derive(Deserialize, ToSchema)]
 struct Entry {
@@ -423,16 +432,19 @@ async fn check(
 /// Puts one question to everybody now.
 #[utoipa::path(post, path = "/api/lessons/{id}/question", tag = "lessons",
     params(("id" = Uuid, Path)), request_body = QuestionNow,
-    responses((status = 200, body = Asked)))]
+    responses((status = 200, body = Put)))]
 async fn question(
     State(app): State<App>,
     SignedIn(actor): SignedIn,
     Id(id): Id<LessonId>,
     Body(what): Body<QuestionNow>,
-) -> Result<Json<Asked>, Problem> {
+) -> Result<Json<Put>, Problem> {
     let question = QuestionId(what.question_id);
-    let asked = classroom::question_now(&app.context, &actor, id, question).await?;
-    Ok(Json(Asked { asked }))
+    let pushed = classroom::question_now(&app.context, &actor, id, question).await?;
+    Ok(Json(Put {
+        asked: pushed.asked,
+        round_id: pushed.round.0,
+    }))
 }
 
 /// Mutes every microphone but that of whoever asks.

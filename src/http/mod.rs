@@ -17,6 +17,7 @@ pub mod livekit;
 pub mod people;
 pub mod questions;
 pub mod redress;
+pub mod rounds;
 mod router;
 pub mod units;
 pub mod whip;

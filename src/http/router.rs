@@ -18,7 +18,7 @@ use super::error::Problem;
 use super::lessons::Classrooms;
 use super::{
     assets, attendances, audit, auth, boundary, chat, events, evidence, faces, health, lessons,
-    people, questions, redress, units, whip,
+    people, questions, redress, rounds, units, whip,
 };
 use crate::domain::limits::BODY_BYTES_MAX;
 use crate::domain::policy::{self, Capability};
@@ -126,6 +126,7 @@ fn api() -> Vec<Route> {
         chat::routes(),
         questions::routes(),
         redress::routes(),
+        rounds::routes(),
         events::routes(),
         evidence::routes(),
         faces::routes(),

@@ -16,6 +16,7 @@ pub mod person;
 pub mod question;
 pub mod redress;
 pub mod role;
+pub mod round;
 pub mod token;
 pub mod unit;
 pub mod webhook;

@@ -7,9 +7,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { Server, launch, picture, signIn, throughPrejoin } from "./support.mjs";
+import { Server, faults, launch, picture, signIn, throughPrejoin } from "./support.mjs";
 
 const NUMBER = "圆周率取两位小数是多少？";
+const CHOICE = "未经批准离开居住地，可能会受到训诫或者警告。";
 const WORDS = "迁居申请应当向谁提出？";
 
 describe("questions to a whole class", () => {
@@ -80,6 +81,11 @@ describe("questions to a whole class", () => {
     await page.getByTestId("prompt-card").waitFor({ state: "detached" });
   }
 
+  /** What a learner is told when a question is over. @param {any} page */
+  function solution(page) {
+    return page.getByTestId("round-card").filter({ hasText: CHOICE });
+  }
+
   /** Messages that somebody has on the page. @param {any} page @param {string} text */
   function said(page, text) {
     return page.getByTestId("chat-message").filter({ hasText: text });
@@ -116,6 +122,7 @@ describe("questions to a whole class", () => {
     await teacher.getByTestId("tab-chat").click();
     await learner.locator('[data-testid="control-chat"]:visible').first().click();
     const [card] = await push(NUMBER, [learner, other]);
+    await teacher.getByTestId("tab-chat").click();
     await answer(other, "3.14");
     const heard = learner.evaluate(
       () =>
@@ -152,12 +159,73 @@ describe("questions to a whole class", () => {
   });
 
   test("staff take the chat away as a table", async () => {
+    await teacher.getByTestId("tab-chat").click();
     const download = teacher.waitForEvent("download");
     await teacher.getByTestId("chat-export").click();
     const path = await (await download).path();
     const table = readFileSync(path, "utf8");
     assert.match(table, /^\ufeff时间,姓名,身份,消息,范围\n/);
     assert.match(table, /答案是 3\.14/);
+  });
+
+  test("the teacher sees the class answer live, and learners the solution after the last window", async () => {
+    const [card] = await push(CHOICE, [learner, other]);
+    const round = teacher.getByTestId("round").first();
+    await round.getByTestId("round-waiting").filter({ hasText: "2" }).waitFor();
+    await other.getByTestId("prompt-option").filter({ hasText: "错误" }).click();
+    await other.getByTestId("prompt-answer").click();
+    await other.locator('[data-testid="prompt-result"][data-outcome="wrong"]').waitFor();
+    await other.getByTestId("prompt-dismiss").click();
+    await round.getByTestId("round-wrong").filter({ hasText: "1" }).waitFor();
+    await round.getByTestId("round-waiting").filter({ hasText: "1" }).waitFor();
+    await picture(teacher, "round-live");
+    assert.equal(await solution(other).count(), 0, "somebody is still answering");
+    await card.getByTestId("prompt-option").filter({ hasText: "正确" }).click();
+    await card.getByTestId("prompt-answer").click();
+    await learner.getByTestId("prompt-dismiss").click();
+    await solution(other).getByText("您这次没有答对").waitFor();
+    await solution(learner).getByText("您答对了").waitFor();
+    const right = solution(learner).locator('[data-testid="round-bar"][data-right="true"]');
+    assert.match(await right.innerText(), /正确[\s\S]*我的选择[\s\S]*50%/);
+    await teacher.locator('[data-testid="round"][data-open="false"]').first().waitFor();
+    await picture(teacher, "round-over");
+    await picture(learner, "round-solution-phone");
+    await picture(other, "round-solution");
+    assert.deepEqual(await faults(other), []);
+    assert.deepEqual(await faults(teacher), []);
+    for (const page of [learner, other]) await page.getByTestId("round-dismiss").click();
+  });
+
+  test("a poll counts what the class thinks, and names nobody", async () => {
+    await teacher.getByTestId("lesson-poll").click();
+    await teacher.getByTestId("poll-text").fill("刚才讲的请假手续，听懂了吗？");
+    await teacher.getByTestId("poll-add").click();
+    await teacher.getByTestId("poll-option-text").last().fill("想再听一遍");
+    await picture(teacher, "poll-new");
+    await teacher.getByTestId("poll-open").click();
+    for (const [page, choice] of [
+      [learner, "听懂了"],
+      [other, "想再听一遍"],
+    ]) {
+      const card = page.getByTestId("round-card").filter({ hasText: "请假手续" });
+      await card.getByTestId("poll-option").filter({ hasText: choice }).first().click();
+      if (page === learner) await picture(learner, "poll-phone");
+      await card.getByTestId("poll-vote").click();
+      await card.getByText("已收到您的投票").waitFor();
+      assert.equal(await card.getByTestId("round-bar").count(), 0, "no count before the end");
+    }
+    await teacher.getByTestId("round").first().getByText("已有 2 人投票").waitFor();
+    await teacher.getByTestId("poll-close").click();
+    for (const page of [learner, other]) {
+      const bars = page.locator('[data-kind="poll"][data-open="false"]').getByTestId("round-bar");
+      await bars.first().waitFor();
+      assert.deepEqual(
+        await bars.evaluateAll((all) => all.map((bar) => bar.getAttribute("data-count"))),
+        ["1", "0", "1"],
+      );
+    }
+    await picture(learner, "poll-result-phone");
+    await picture(teacher, "poll-over");
   });
 });
 

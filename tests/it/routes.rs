@@ -83,6 +83,15 @@ fn classroom_sample(route: &RouteSpec, subject: &Subject) -> Option<(String, Val
         ("POST", "/api/lessons/{id}/check") => (path, json!({})),
         ("POST", "/api/lessons/{id}/question") => (path, json!({"question_id": nobody})),
         ("POST", "/api/lessons/{id}/floor") => (path, json!({"account_id": nobody, "given": true})),
+        ("POST", "/api/lessons/{id}/poll") => (
+            path,
+            json!({"text": "懂了吗？", "options": ["懂了", "没懂"]}),
+        ),
+        ("POST", "/api/rounds/{id}/close") => (format!("/api/rounds/{nobody}/close"), Value::Null),
+        ("POST", "/api/rounds/{id}/vote") => (
+            format!("/api/rounds/{nobody}/vote"),
+            json!({"options": [0]}),
+        ),
         ("POST", "/api/lessons/{id}/chat") => (path, json!({"text": "老师好"})),
         ("POST", "/api/lessons/{id}/remove") => (path, json!({"account_id": nobody})),
         ("POST" | "GET", _) if route.path.starts_with("/api/lessons/{id}") => (path, Value::Null),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::quiz::QuestionDraw;
 use super::span::Span;
 use crate::domain::face::finding::Finding;
-use crate::domain::id::{AccountId, CheckId};
+use crate::domain::id::{AccountId, CheckId, RoundId};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -192,6 +192,9 @@ pub struct Check {
     /// The last finding of the present stage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Finding>,
+    /// The round that it belongs to, when the whole class is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<RoundId>,
     /// What a person decided about its outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ruling: Option<Ruling>,
@@ -249,6 +252,16 @@ pub enum Answer {
     Present,
     /// Keys of the options chosen.
     Keys(Vec<String>),
+    /// What was written.
+    Text(String),
+}
+
+/// What a learner answered, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Given {
+    /// The options chosen, by their places in the bank.
+    Places(Vec<u8>),
     /// What was written.
     Text(String),
 }

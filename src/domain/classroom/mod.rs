@@ -13,6 +13,7 @@ pub mod lesson;
 pub mod policy;
 pub mod quiz;
 pub mod redress;
+pub mod round;
 pub mod schedule;
 pub mod simulation;
 pub mod solution;

@@ -83,6 +83,17 @@ pub struct QuestionDraw {
     pub order: Vec<u8>,
 }
 
+impl QuestionDraw {
+    /// The places in the bank of the options with these keys; an unknown key is none.
+    pub fn places(&self, keys: &[String]) -> Vec<u8> {
+        let chosen = |(place, _): &(usize, &u8)| keys.contains(&key_of(*place));
+        let order = self.order.iter().enumerate();
+        let mut places: Vec<u8> = order.filter(chosen).map(|(_, bank)| *bank).collect();
+        places.sort_unstable();
+        places
+    }
+}
+
 /// An option as a learner sees it: the key tells nothing about its place in the bank.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShownOption {
@@ -387,6 +398,7 @@ mod tests {
                 .map(|o| o.key)
                 .collect();
             assert_eq!(item.grade(&draw, &right), Ok(true), "seed {n}");
+            assert_eq!(draw.places(&right), [0, 2]);
             right.reverse();
             assert_eq!(item.grade(&draw, &right), Ok(true));
             assert_eq!(item.grade(&draw, &right[..1]), Ok(false));

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::LESSON_STREAM_KIND;
+use super::rounds;
 use super::view::{AttendanceSummary, BoardRow, LessonView, PromptClosed, PromptView};
 use crate::domain::announcement::{Announcement, Audience, Topic};
 use crate::domain::classroom::attendance::{
@@ -265,6 +266,7 @@ async fn save(
             store::attendance::insert_check(db, attendance.id(), check).await?;
         }
     }
+    rounds::note(db, attendance, facts).await?;
     let mut told = told_to_learner(db, attendance, around, facts, &statement, now).await?;
     if board_now {
         told.extend(board_row(db, attendance.lesson(), attendance.account(), now).await?);

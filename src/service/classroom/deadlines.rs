@@ -1,10 +1,10 @@
 //! Time: what is due now, and what a restart finds half done.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::act::{act, act_on_lesson, board_row};
-use super::chat;
 use super::redress::escalate;
+use super::{chat, rounds};
 use crate::domain::classroom::attendance::Command;
 use crate::domain::classroom::lesson::LessonCommand;
 use crate::domain::id::{AttendanceId, LessonId};
@@ -16,9 +16,13 @@ const BATCH: u32 = 200;
 /// Goes of one call; what is left is due at once.
 const BATCHES_MAX: usize = 20;
 
+/// Answers of an open round are counted this often.
+const COUNT_EVERY: TimeDelta = TimeDelta::milliseconds(500);
+
 /// Does everything that is due: asks checks, closes prompts, notes absences, ends overrun lessons,
-/// sends rows of the board and messages that waited. Returns when to call again at the latest; a
-/// change in between may be due earlier, so the shell's loop sleeps at most one second.
+/// counts rounds, sends rows of the board and messages that waited. Returns when to call again at
+/// the latest; a change in between may be due earlier, so the shell's loop sleeps at most one
+/// second.
 ///
 /// One attendance that fails does not hold up others: the first failure is returned at the end.
 pub async fn run_due(context: &Context) -> Result<Option<DateTime<Utc>>, Error> {
@@ -40,12 +44,15 @@ pub async fn run_due(context: &Context) -> Result<Option<DateTime<Utc>>, Error> 
     }
     send_board(context, now).await?;
     escalate(context).await?;
+    let counting = rounds::look_after(context, now).await?;
     chat::look_after(context, now).await?;
     match failed {
         Some(error) => Err(error),
         None => {
             let mut db = context.store.reader().await?;
-            store::attendance::next_wake(&mut db).await
+            let next = store::attendance::next_wake(&mut db).await?;
+            let count = counting.then_some(now + COUNT_EVERY);
+            Ok(next.into_iter().chain(count).min())
         }
     }
 }

@@ -302,36 +302,12 @@ pub async fn check_now(
     id: LessonId,
     only: Option<Vec<AccountId>>,
 ) -> Result<usize, Error> {
-    let only = only.map(|accounts| accounts.into_iter().collect());
-    ask(context, actor, id, None, only).await
-}
-
-/// Puts one question to all who are present.
-pub async fn question_now(
-    context: &Context,
-    actor: &Actor,
-    id: LessonId,
-    question: QuestionId,
-) -> Result<usize, Error> {
-    ask(context, actor, id, Some(question), None).await
-}
-
-async fn ask(
-    context: &Context,
-    actor: &Actor,
-    id: LessonId,
-    question: Option<QuestionId>,
-    only: Option<BTreeSet<AccountId>>,
-) -> Result<usize, Error> {
+    let only: Option<BTreeSet<AccountId>> = only.map(|accounts| accounts.into_iter().collect());
     let lesson = run_by(context, actor, id).await?;
     if !lesson.is_live() {
         return Err(lesson.not_live().into());
     }
     let mut db = context.store.reader().await?;
-    let question = match question {
-        None => None,
-        Some(question) => Some(usable_question(&mut db, &lesson, question).await?),
-    };
     let learners: Vec<AccountId> = store::lesson::learners(&mut db, id)
         .await?
         .into_iter()
@@ -341,7 +317,8 @@ async fn ask(
     drop(db);
     let command = Command::AskNow {
         by: actor.account,
-        question: question.as_ref(),
+        question: None,
+        round: None,
     };
     let mut asked = 0;
     for (attendance, _) in attendances {
@@ -355,7 +332,7 @@ async fn ask(
 }
 
 /// An item of the lesson's unit or of one above it.
-async fn usable_question(
+pub(super) async fn usable_question(
     db: &mut Connection,
     lesson: &Lesson,
     id: QuestionId,

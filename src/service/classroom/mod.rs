@@ -19,6 +19,8 @@ mod question_file;
 mod questions;
 pub mod redress;
 pub mod reviews;
+mod round_view;
+mod rounds;
 mod seats;
 mod sighting;
 pub mod view;
@@ -32,7 +34,7 @@ pub use deadlines::{caught_up, recover, run_due};
 pub use demo::seed_demo;
 pub use lessons::{
     Calendar, LEARNERS_MAX, LessonTopics, NewLesson, PlanChange, board, cancel, change, check_now,
-    create, end, get, learners, list, pause, question_now, resume, run_by, set_learners, start,
+    create, end, get, learners, list, pause, resume, run_by, set_learners, start,
 };
 pub use looking::{Said, Sitting, camera, found, guide, not_looked, prune_pictures, sit, watched};
 pub use presence::take_in;
@@ -41,6 +43,8 @@ pub use question_file::{Complaint, FILE_BYTES_MAX};
 pub use questions::{
     NewQuestion, QuestionFile, QuestionImport, add_question, import_questions, list_questions,
 };
+pub use round_view::{LearnerRound, StaffRound};
+pub use rounds::{Pushed, close_poll, poll_now, question_now, rounds, shown_rounds, vote};
 pub use seats::{LessonRules, Seat, SeatRole, floor, join, seat_of, ticket};
 pub use sighting::{Leaving, Present, Seen, Sighting};
 

@@ -15,7 +15,7 @@ use crate::domain::classroom::lesson::{Lesson, LessonState};
 use crate::domain::classroom::quiz::{Question, QuestionKind, QuestionOption};
 use crate::domain::classroom::redress::Redress;
 use crate::domain::face::finding::Finding;
-use crate::domain::id::{AccountId, AttendanceId, CheckId, LessonId, QuestionId, UnitId};
+use crate::domain::id::{AccountId, AttendanceId, CheckId, LessonId, QuestionId, RoundId, UnitId};
 use crate::domain::policy::OFFICERS;
 use crate::domain::unit::UnitRef;
 use crate::store::attendance::OnBoard;
@@ -254,6 +254,9 @@ pub struct PromptView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub gesture: Option<Gesture>,
+    /// The round that it belongs to, when the whole class is asked.
+    #[schema(value_type = Option<Uuid>)]
+    pub round_id: Option<RoundId>,
 }
 
 /// A question as one learner sees it.
@@ -316,6 +319,7 @@ impl PromptView {
             attempts_left: check.attempts_left(),
             question,
             gesture: attendance.look_wanted(now).and_then(|look| look.gesture),
+            round_id: check.round,
         }))
     }
 }

@@ -34,6 +34,7 @@ impl Class {
         classroom::question_now(&self.context, &self.teacher, self.lesson, choice.id)
             .await
             .unwrap()
+            .asked
     }
 }
 

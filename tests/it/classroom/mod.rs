@@ -9,4 +9,5 @@ mod pack;
 mod quiz;
 mod redress;
 mod room;
+mod rounds;
 mod rules;

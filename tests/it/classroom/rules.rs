@@ -239,7 +239,7 @@ async fn staff_asks_everybody_present_and_the_question_comes_as_an_announcement(
         .unwrap();
     let asked =
         classroom::question_now(&class.context, &class.teacher, class.lesson, bank[0].id).await;
-    assert_eq!(asked.unwrap(), 2);
+    assert_eq!(asked.unwrap().asked, 2);
     outbox::dispatch(&class.context).await.unwrap();
     let announced = coming("an announcement", stream.next()).await.unwrap();
     assert_eq!(announced.kind, "prompt_opened");

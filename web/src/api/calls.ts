@@ -19,6 +19,8 @@ import type {
   QuestionKind,
   Role,
   ServerInfo,
+  ShownRound,
+  StaffRound,
   Unit,
 } from './types';
 
@@ -75,7 +77,10 @@ export const getBoard = (id: string): Answer<Board> => get(`/api/lessons/${id}/b
 export const askPresence = (id: string, learnerIds?: string[]): Answer<{ asked: number }> =>
   send('POST', `/api/lessons/${id}/check`, learnerIds ? { learner_ids: learnerIds } : {});
 
-export const askQuestion = (id: string, questionId: string): Answer<{ asked: number }> =>
+export const askQuestion = (
+  id: string,
+  questionId: string,
+): Answer<{ asked: number; round_id: string }> =>
   send('POST', `/api/lessons/${id}/question`, { question_id: questionId });
 
 export const listMessages = (id: string): Answer<Items<ChatMessage>> =>
@@ -83,6 +88,29 @@ export const listMessages = (id: string): Answer<Items<ChatMessage>> =>
 
 export const sendMessage = (id: string, text: string): Answer<ChatMessage> =>
   send('POST', `/api/lessons/${id}/chat`, { text });
+
+export const listRounds = (id: string): Answer<Items<StaffRound>> =>
+  get(`/api/lessons/${id}/rounds`);
+
+export const shownRounds = (id: string): Answer<Items<ShownRound>> =>
+  get(`/api/lessons/${id}/rounds/shown`);
+
+export interface PollDraft {
+  text: string;
+  options: string[];
+  multiple: boolean;
+  seconds: number;
+}
+
+export const openPoll = (id: string, poll: PollDraft): Answer<StaffRound> =>
+  send('POST', `/api/lessons/${id}/poll`, poll);
+
+export const closePoll = (roundId: string): Answer<StaffRound> =>
+  send('POST', `/api/rounds/${roundId}/close`);
+
+/** By places of options. */
+export const votePoll = (roundId: string, options: number[]): Answer<undefined> =>
+  send('POST', `/api/rounds/${roundId}/vote`, { options });
 
 /** The whole chat as CSV. */
 export const exportChat = (id: string): Answer<string> =>

@@ -6,6 +6,8 @@ import type {
   Lesson,
   Prompt,
   PromptClosed,
+  ShownRound,
+  StaffRound,
 } from './types';
 
 /** What the server pushes, by kind. */
@@ -16,6 +18,8 @@ export interface ServerEvents {
   lesson_changed: Lesson;
   board_changed: { lesson_id: string; row: BoardRow };
   chat_message: ChatMessage;
+  round_changed: StaffRound;
+  round_shown: ShownRound;
   reset: Record<string, never>;
 }
 
@@ -28,6 +32,8 @@ const KINDS: EventKind[] = [
   'lesson_changed',
   'board_changed',
   'chat_message',
+  'round_changed',
+  'round_shown',
   'reset',
 ];
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { withChange, withMessage, withRow } from './live';
-import type { Board, BoardRow, ChatMessage, Lesson } from './types';
+import { withChange, withMessage, withRow, withShown } from './live';
+import type { Board, BoardRow, ChatMessage, Lesson, ShownRound } from './types';
 
 const lesson: Lesson = {
   id: 'l',
@@ -67,4 +67,22 @@ it('keeps a chat in order, and a message that comes again in its own place', () 
   const chat = withMessage(withMessage(known, message('two', 2, false)), message('one', 1, false));
   expect(chat.map((each) => each.id)).toEqual(['one', 'two', 'three']);
   expect(chat[0]?.held).toBe(false);
+});
+
+it('keeps the newest rounds first, and that I voted, whatever an event to all says', () => {
+  const round = (id: string, minute: number, voted: boolean): ShownRound => ({
+    id,
+    lesson_id: 'l',
+    kind: 'poll',
+    answers: 'single',
+    text: id,
+    options: [],
+    accepted: [],
+    opened_at: `2026-11-22T02:0${minute}:00Z`,
+    voted,
+  });
+  const known = [round('one', 1, true)];
+  const rounds = withShown(withShown(known, round('two', 2, false)), round('one', 1, false));
+  expect(rounds.map((each) => each.id)).toEqual(['two', 'one']);
+  expect(rounds[1]?.voted).toBe(true);
 });

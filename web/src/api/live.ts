@@ -1,7 +1,7 @@
 import { QueryClient } from '@tanstack/react-query';
 import { client } from './client';
 import { createEventStream } from './events';
-import type { Board, BoardRow, ChatMessage, Lesson } from './types';
+import type { Board, BoardRow, ChatMessage, Lesson, Round, ShownRound, StaffRound } from './types';
 
 export const events = createEventStream(client);
 
@@ -16,6 +16,8 @@ export const keys = {
   lesson: (id: string) => ['lesson', id] as const,
   board: (id: string) => ['board', id] as const,
   chat: (id: string) => ['chat', id] as const,
+  rounds: (id: string) => ['rounds', id] as const,
+  shownRounds: (id: string) => ['rounds', id, 'shown'] as const,
   attendances: ['attendances'] as const,
   attendance: (id: string) => ['attendance', id] as const,
   units: ['units'] as const,
@@ -39,6 +41,22 @@ export function withMessage(known: ChatMessage[], message: ChatMessage): ChatMes
   const order = (a: ChatMessage, b: ChatMessage) =>
     a.sent_at.localeCompare(b.sent_at) || a.id.localeCompare(b.id);
   return [...others, message].sort(order);
+}
+
+/** Rounds that a page remembers; the server tells as many. */
+const ROUNDS_MAX = 20;
+
+/** Puts a round into a list, or in the place of what was known of it; newest first. */
+export function withRound<T extends Round>(known: T[], round: T): T[] {
+  const others = known.filter((each) => each.id !== round.id);
+  const order = (a: T, b: T) => b.opened_at.localeCompare(a.opened_at);
+  return [...others, round].sort(order).slice(0, ROUNDS_MAX);
+}
+
+/** The same for what learners see; an event goes to everybody, so what is mine stays. */
+export function withShown(known: ShownRound[], round: ShownRound): ShownRound[] {
+  const before = known.find((each) => each.id === round.id);
+  return withRound(known, { ...round, voted: round.voted || before?.voted === true });
 }
 
 /**
@@ -69,6 +87,16 @@ export function startLiveUpdates(): void {
   events.on('chat_message', (message) => {
     queryClient.setQueryData<ChatMessage[]>(keys.chat(message.lesson_id), (known) =>
       known ? withMessage(known, message) : undefined,
+    );
+  });
+  events.on('round_changed', (round) => {
+    queryClient.setQueryData<StaffRound[]>(keys.rounds(round.lesson_id), (known) =>
+      known ? withRound(known, round) : undefined,
+    );
+  });
+  events.on('round_shown', (round) => {
+    queryClient.setQueryData<ShownRound[]>(keys.shownRounds(round.lesson_id), (known) =>
+      known ? withShown(known, round) : undefined,
     );
   });
   events.on('attendance_changed', (summary) => {

@@ -120,6 +120,8 @@ export interface Prompt {
   server_time: string;
   attempts_left: number;
   question?: PromptQuestion | null;
+  /** When the whole class is asked. */
+  round_id?: string | null;
 }
 
 export interface PromptClosed {
@@ -139,6 +141,50 @@ export interface CheckAnswer {
   outcome: string;
   attempts_left: number;
   credited_seconds: number;
+}
+
+export interface RoundOption {
+  text: string;
+  /** Absent in a poll. */
+  correct?: boolean;
+}
+
+export interface RoundTally {
+  asked: number;
+  waiting: number;
+  right: number;
+  wrong: number;
+  absent: number;
+  excused: number;
+  options: number[];
+  written: { text: string; count: number }[];
+}
+
+/** A question or a poll put to a whole class. */
+export interface Round {
+  id: string;
+  lesson_id: string;
+  kind: 'question' | 'poll';
+  answers: QuestionKind;
+  text: string;
+  options: RoundOption[];
+  accepted: string[];
+  opened_at: string;
+  closes_at?: string | null;
+  closed_at?: string | null;
+}
+
+export interface StaffRound extends Round {
+  tally: RoundTally;
+}
+
+/** As learners may see it. */
+export interface ShownRound extends Round {
+  tally?: RoundTally | null;
+  voted: boolean;
+  right?: boolean | null;
+  chosen?: number[] | null;
+  written?: string | null;
 }
 
 /** A message of a lesson's chat; one that comes again with the same id changed. */

@@ -52,6 +52,19 @@ describe('prompts', () => {
     expect(prompts.view.get()).toEqual({ phase: 'none' });
   });
 
+  it('remember what was answered to a question to the whole class, by its round', async () => {
+    const wrong = success({ outcome: 'wrong', attempts_left: 0, credited_seconds: 0 });
+    const { prompts } = setUp([wrong]);
+    const options = [
+      { key: 'a', text: 'A right' },
+      { key: 'b', text: 'A duty' },
+    ];
+    const question = { text: '?', kind: 'single' as const, options };
+    prompts.open(prompt({ kind: 'question', question, round_id: 'r1' }));
+    await prompts.respond({ keys: ['b'] });
+    expect(prompts.given.get()).toEqual({ r1: { texts: ['A duty'], right: false } });
+  });
+
   it('count down by the server’s time', () => {
     const { prompts, time } = setUp();
     prompts.open(prompt());

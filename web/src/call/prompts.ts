@@ -17,6 +17,13 @@ export type PromptView =
     }
   | { phase: 'done'; checkId: string; kind: CheckKind; outcome: string };
 
+/** What was answered to a question that the whole class was asked. */
+export interface AnswerGiven {
+  /** Texts of the options chosen, or what was written. */
+  texts: string[];
+  right: boolean;
+}
+
 export interface PromptParts {
   /** Server time in milliseconds. */
   now: () => number;
@@ -27,6 +34,8 @@ export interface PromptParts {
 
 export interface Prompts {
   view: Store<PromptView>;
+  /** By the rounds they belong to; for showing beside the solution. */
+  given: Store<Record<string, AnswerGiven>>;
   /** Takes a prompt from the stream or from a heartbeat, whichever brought it first. */
   open: (prompt: Prompt) => void;
   close: (closed: PromptClosed) => void;
@@ -51,6 +60,7 @@ export function isPassed(outcome: string): boolean {
 
 export function createPrompts({ now, answer, renew }: PromptParts): Prompts {
   const view = createStore<PromptView>({ phase: 'none' });
+  const given = createStore<Record<string, AnswerGiven>>({});
   const seen = new Set<string>();
   const closed = new Set<string>();
   let waiting: Prompt[] = [];
@@ -71,6 +81,7 @@ export function createPrompts({ now, answer, renew }: PromptParts): Prompts {
 
   return {
     view,
+    given,
     secondsLeft,
     open: (prompt) => {
       const key = `${prompt.check_id}:${prompt.nonce}`;
@@ -98,12 +109,17 @@ export function createPrompts({ now, answer, renew }: PromptParts): Prompts {
         view.set({ ...current, outcome });
       }
     },
-    respond: async (given) => {
+    respond: async (said) => {
       const asked = view.get();
       if (asked.phase !== 'asking' || asked.step !== 'idle') return;
       const { prompt } = asked;
       view.set({ ...asked, step: 'sending', problem: undefined });
-      const result = await answer(prompt.check_id, prompt.nonce, given);
+      const result = await answer(prompt.check_id, prompt.nonce, said);
+      if (result.ok && prompt.round_id) {
+        const texts = textsOf(prompt, said);
+        const right = isPassed(result.value.outcome);
+        given.set({ ...given.get(), [prompt.round_id]: { texts, right } });
+      }
       const current = view.get();
       if (current.phase !== 'asking' || current.prompt.nonce !== prompt.nonce) {
         // A new nonce or the closing of the check overtook this answer on its way.
@@ -139,6 +155,13 @@ export function createPrompts({ now, answer, renew }: PromptParts): Prompts {
       else view.set({ phase: 'none' });
     },
   };
+}
+
+function textsOf(prompt: Prompt, said: PromptAnswer): string[] {
+  if ('text' in said) return [said.text];
+  if (!('keys' in said)) return [];
+  const chosen = prompt.question?.options.filter((option) => said.keys.includes(option.key));
+  return (chosen ?? []).map((option) => option.text);
 }
 
 function remember(memory: Set<string>, key: string): void {

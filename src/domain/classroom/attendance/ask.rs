@@ -8,6 +8,7 @@ use crate::domain::classroom::check::{Cause, Check, CheckKind, Outcome};
 use crate::domain::classroom::lesson::Lesson;
 use crate::domain::classroom::schedule::{closing_offset_ms, recompute, spread_delay_ms};
 use crate::domain::classroom::span::Span;
+use crate::domain::id::RoundId;
 
 /// A check that should be asked, not before a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,7 @@ pub(super) struct NextAsk {
     pub(super) at: DateTime<Utc>,
     pub(super) cause: Cause,
     pub(super) kind: CheckKind,
+    pub(super) round: Option<RoundId>,
 }
 
 /// Most checks of one attendance; after these none is asked any more.
@@ -57,6 +59,7 @@ impl Attendance {
                 at: owed.not_before.max(quiet_until.all()),
                 cause: owed.cause,
                 kind: self.owed_kind(owed.cause),
+                round: None,
             });
         }
         let quiet_until = quiet_until.all();
@@ -98,6 +101,7 @@ impl Attendance {
             at,
             cause,
             kind: asked_kind(raw.kind, self.terms.route, self.policy.figures()),
+            round: None,
         })
     }
 
@@ -113,6 +117,7 @@ impl Attendance {
             at: self.opened_at + millis(offset_ms),
             cause: Cause::Closing,
             kind: self.identity_kind(),
+            round: None,
         })
     }
 

@@ -9,7 +9,7 @@ use crate::domain::classroom::quiz::Question;
 use crate::domain::classroom::span::Span;
 use crate::domain::entropy::Entropy;
 use crate::domain::face::finding::{Finding, Grounds};
-use crate::domain::id::{AccountId, CheckId, ParticipantId};
+use crate::domain::id::{AccountId, CheckId, ParticipantId, RoundId};
 
 /// What somebody, the room or time asks of an attendance.
 #[derive(Clone, Debug)]
@@ -53,6 +53,8 @@ pub enum Command<'a> {
         by: AccountId,
         /// What.
         question: Option<&'a Question>,
+        /// The round that it belongs to, when the whole class is asked.
+        round: Option<RoundId>,
     },
     /// The eyes came to a finding, on their look of this nonce; one of an earlier look is nothing.
     Found {

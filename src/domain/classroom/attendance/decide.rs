@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::ask::NextAsk;
 use super::command::{Command, Context};
 use super::face::without_question;
-use super::review::grade;
+use super::review::{given, grade};
 use super::{Attendance, AttendanceFact, Link, Phase, ReviewReason, seconds};
 use crate::domain::classroom::check::{Answer, Cause, Check, CheckKind, Outcome};
 use crate::domain::classroom::credit::Verdict;
@@ -13,7 +13,7 @@ use crate::domain::classroom::lesson::Lesson;
 use crate::domain::classroom::quiz::{Question, draw_question};
 use crate::domain::classroom::schedule::nonce_hash;
 use crate::domain::classroom::span::Span;
-use crate::domain::id::{AccountId, CheckId, ParticipantId, QuestionId};
+use crate::domain::id::{AccountId, CheckId, ParticipantId, QuestionId, RoundId};
 use crate::domain::refusal::{Refusal, RefusalKind};
 
 /// A run of life becomes a fact at this age at the latest.
@@ -46,7 +46,11 @@ impl Attendance {
                 let check = self.answerable(*by, *check)?;
                 self.answer(check, nonce, answer, *question, now)
             }
-            Command::AskNow { by, question } => self.ask_now(*by, *question, context),
+            Command::AskNow {
+                by,
+                question,
+                round,
+            } => self.ask_now(*by, *question, *round, context),
             Command::Found {
                 check,
                 nonce,
@@ -212,6 +216,7 @@ impl Attendance {
             check: check.id,
             attempt,
             right,
+            given: given(check, answer),
             at: now,
         }];
         let outcome = match right {
@@ -239,6 +244,7 @@ impl Attendance {
         &self,
         by: AccountId,
         question: Option<&Question>,
+        round: Option<RoundId>,
         context: &Context<'_>,
     ) -> Result<Vec<AttendanceFact>, Refusal> {
         if !context.lesson.is_live() {
@@ -266,6 +272,7 @@ impl Attendance {
             at: context.now,
             cause: Cause::Staff { by },
             kind,
+            round,
         };
         Ok(vec![self.ask(&ask, question, context)])
     }
@@ -432,6 +439,7 @@ impl Attendance {
                 at: context.now,
                 cause: Cause::SignOut,
                 kind,
+                round: None,
             };
             let asked = self.ask(&ask, None, context);
             return vec![AttendanceFact::Closing { at: ended_at }, asked];
@@ -506,6 +514,7 @@ impl Attendance {
             attempts,
             question: question.map(|question| question.shuffle(&self.seed, number)),
             silent,
+            round: ask.round,
             found: None,
             ruling: None,
             used: 0,

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::terms::{CameraSight, Terms};
-use crate::domain::classroom::check::{Cause, Check, Gesture, Outcome, Ruling};
+use crate::domain::classroom::check::{Cause, Check, Gesture, Given, Outcome, Ruling};
 use crate::domain::classroom::policy::ClassroomPolicy;
 use crate::domain::classroom::span::Span;
 use crate::domain::face::finding::{Finding, Grounds};
@@ -157,6 +157,9 @@ pub enum AttendanceFact {
         attempt: u32,
         /// Right or wrong, where something was asked.
         right: Option<bool>,
+        /// What was answered, where something was asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        given: Option<Given>,
         /// When.
         at: DateTime<Utc>,
     },

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::command::Context;
 use super::decide::{closed, conflict};
 use super::{Attendance, AttendanceFact, Phase, ReviewReason, Route, millis};
-use crate::domain::classroom::check::{Answer, Cause, Check, CheckKind, Outcome, Ruling};
+use crate::domain::classroom::check::{Answer, Cause, Check, CheckKind, Given, Outcome, Ruling};
 use crate::domain::classroom::credit::{Failure, Reason};
 use crate::domain::classroom::quiz::Question;
 use crate::domain::classroom::schedule::ladder_delay_ms;
@@ -125,6 +125,16 @@ impl Attendance {
             let reason = Reason::of(ended.outcome);
             self.failures.push(Failure { at, reason });
         }
+    }
+}
+
+/// What is kept of an answer to a question.
+pub(super) fn given(check: &Check, answer: &Answer) -> Option<Given> {
+    let draw = check.question.as_ref()?;
+    match answer {
+        Answer::Present => None,
+        Answer::Keys(keys) => Some(Given::Places(draw.places(keys))),
+        Answer::Text(text) => Some(Given::Text(text.trim().to_owned())),
     }
 }
 

@@ -4,8 +4,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::policy::ClassroomPolicy;
+use super::round::{Poll, Tally};
 use super::span::Span;
-use crate::domain::id::{AccountId, LessonId, UnitId};
+use crate::domain::id::{AccountId, LessonId, QuestionId, RoundId, UnitId};
 use crate::domain::refusal::{Refusal, RefusalKind};
 
 /// A lesson as its facts left it.
@@ -177,6 +178,28 @@ pub enum LessonFact {
         /// Until when.
         at: DateTime<Utc>,
     },
+    /// A question or a poll was put to the whole class.
+    RoundOpened {
+        /// Its id.
+        round: RoundId,
+        /// The item of the bank.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        question: Option<QuestionId>,
+        /// The poll.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        poll: Option<Poll>,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// It was over.
+    RoundClosed {
+        /// Which.
+        round: RoundId,
+        /// How the class answered.
+        tally: Tally,
+        /// When.
+        at: DateTime<Utc>,
+    },
     /// Messages of its chat were deleted when their time was over.
     ChatDeleted {
         /// How many.
@@ -335,6 +358,8 @@ impl Lesson {
     pub fn apply(&mut self, fact: &LessonFact) {
         match fact {
             LessonFact::LessonScheduled { .. }
+            | LessonFact::RoundOpened { .. }
+            | LessonFact::RoundClosed { .. }
             | LessonFact::ChatDeleted { .. }
             | LessonFact::LearnersSet { .. }
             | LessonFact::DatabaseReturned { .. } => {}

@@ -1,27 +1,25 @@
-import { useMutation, useQuery } from '@tanstack/react-query';
+import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
-import {
-  actOnLesson,
-  askPresence,
-  askQuestion,
-  listQuestions,
-  muteAll,
-  type LessonAction,
-} from '../../api/calls';
+import { actOnLesson, askPresence, muteAll, type LessonAction } from '../../api/calls';
 import { keys, queryClient } from '../../api/live';
 import type { Lesson } from '../../api/types';
 import { useProblemText, useTranslation } from '../../i18n/useText';
 import { problemOf, unwrap } from '../../lib/result';
 import { Button } from '../../ui/Button';
-import { Confirm, Dialog } from '../../ui/Dialog';
-import { Field } from '../../ui/Field';
-import { Empty, Skeleton } from '../../ui/State';
+import { Confirm } from '../../ui/Dialog';
 import { tell } from '../../ui/toasts';
+import { ChooseQuestion, CreatePoll } from './AskClass';
 
-type Asking = 'end' | 'check' | 'question' | undefined;
+type Asking = 'end' | 'check' | 'question' | 'poll' | undefined;
+
+interface Props {
+  lesson: Lesson;
+  /** Something was put to the class: its count is worth a look. */
+  onAsked: () => void;
+}
 
 /** What a teacher does with the whole class. */
-export default function ClassActions({ lesson }: { lesson: Lesson }) {
+export default function ClassActions({ lesson, onAsked }: Props) {
   const { t } = useTranslation();
   const problemText = useProblemText();
   const [asking, setAsking] = useState<Asking>();
@@ -60,6 +58,15 @@ export default function ClassActions({ lesson }: { lesson: Lesson }) {
         onClick={() => setAsking('question')}
       >
         {t('actions.question')}
+      </Button>
+      <Button
+        size="small"
+        icon="poll"
+        disabled={!isLive && !isBreak}
+        data-testid="lesson-poll"
+        onClick={() => setAsking('poll')}
+      >
+        {t('actions.poll')}
       </Button>
       <Button
         size="small"
@@ -103,18 +110,16 @@ export default function ClassActions({ lesson }: { lesson: Lesson }) {
       )}
       {asking === 'check' && <AskPresence lesson={lesson} onClose={() => setAsking(undefined)} />}
       {asking === 'question' && (
-        <ChooseQuestion lesson={lesson} onClose={() => setAsking(undefined)} />
+        <ChooseQuestion lesson={lesson} onAsked={onAsked} onClose={() => setAsking(undefined)} />
+      )}
+      {asking === 'poll' && (
+        <CreatePoll lesson={lesson} onAsked={onAsked} onClose={() => setAsking(undefined)} />
       )}
     </div>
   );
 }
 
-interface AskProps {
-  lesson: Lesson;
-  onClose: () => void;
-}
-
-function AskPresence({ lesson, onClose }: AskProps) {
+function AskPresence({ lesson, onClose }: { lesson: Lesson; onClose: () => void }) {
   const { t } = useTranslation();
   const problemText = useProblemText();
   const ask = useMutation({
@@ -132,63 +137,5 @@ function AskPresence({ lesson, onClose }: AskProps) {
       onConfirm={() => ask.mutate()}
       onClose={onClose}
     />
-  );
-}
-
-function ChooseQuestion({ lesson, onClose }: AskProps) {
-  const { t } = useTranslation();
-  const problemText = useProblemText();
-  const [wanted, setWanted] = useState('');
-  const questions = useQuery({
-    queryKey: [...keys.questions, ''],
-    queryFn: async () => unwrap(await listQuestions()),
-  });
-  const ask = useMutation({
-    mutationFn: async (id: string) => unwrap(await askQuestion(lesson.id, id)),
-    onSuccess: ({ asked }) => {
-      tell('ok', t('actions.asked', { n: asked }));
-      onClose();
-    },
-    onError: (error) => tell('refused', problemText(problemOf(error))),
-  });
-  const shown = (questions.data?.items ?? []).filter((each) =>
-    each.text.toLowerCase().includes(wanted.trim().toLowerCase()),
-  );
-  return (
-    <Dialog title={t('actions.chooseQuestion')} look="sheet" onClose={onClose}>
-      <Field
-        label={t('actions.searchQuestion')}
-        value={wanted}
-        onChange={(event) => setWanted(event.target.value)}
-      />
-      {questions.isPending && <Skeleton label={t('app.loading')} />}
-      {questions.data?.items.length === 0 && (
-        <Empty
-          icon="question"
-          title={t('actions.noQuestions')}
-          hint={t('actions.noQuestionsHint')}
-        />
-      )}
-      <ul className="question-list">
-        {shown.map((question) => (
-          <li key={question.id}>
-            <div>
-              <p>{question.text}</p>
-              <span className="hint">{question.options.map((each) => each.text).join(' / ')}</span>
-            </div>
-            <Button
-              size="small"
-              look="primary"
-              busy={ask.isPending && ask.variables === question.id}
-              data-testid="question-ask"
-              data-question={question.id}
-              onClick={() => ask.mutate(question.id)}
-            >
-              {t('actions.askThis')}
-            </Button>
-          </li>
-        ))}
-      </ul>
-    </Dialog>
   );
 }

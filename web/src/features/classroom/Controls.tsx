@@ -53,7 +53,10 @@ export function Controls(props: Props) {
         />
       </div>
       <div className="controls-panels controls-wide">
-        <PanelControls {...props} only={['chat', 'people', isStaff ? 'board' : 'record']} />
+        <PanelControls
+          {...props}
+          only={isStaff ? ['chat', 'people', 'board', 'rounds'] : ['chat', 'people', 'record']}
+        />
       </div>
       {choosing && (
         <Suspense>
@@ -126,6 +129,7 @@ const PANEL_ICONS: Record<PanelName, IconName> = {
   chat: 'chat',
   people: 'people',
   board: 'board',
+  rounds: 'question',
   record: 'book',
 };
 
@@ -135,6 +139,7 @@ function usePanelTexts(): Record<PanelName, string> {
     chat: t('room.chat'),
     people: t('room.people'),
     board: t('room.attendance'),
+    rounds: t('room.rounds'),
     record: t('room.record'),
   };
 }
@@ -161,7 +166,7 @@ function PanelControls(props: Props & { only: PanelName[] }) {
 function MoreMenu(props: Props & { onDevices: () => void }) {
   const { t } = useTranslation();
   const texts = usePanelTexts();
-  const panels: PanelName[] = ['people', props.isStaff ? 'board' : 'record'];
+  const panels: PanelName[] = props.isStaff ? ['people', 'board', 'rounds'] : ['people', 'record'];
   return (
     <Menu
       label={t('room.more')}

@@ -2,7 +2,7 @@ import type { ReactNode } from 'react';
 import { useTranslation } from '../../i18n/useText';
 import { Icon } from '../../ui/Icon';
 
-export type PanelName = 'chat' | 'people' | 'board' | 'record';
+export type PanelName = 'chat' | 'people' | 'board' | 'rounds' | 'record';
 
 interface Props {
   panel: PanelName;
@@ -19,9 +19,12 @@ export function PanelFrame(props: Props) {
   const tabs: { name: PanelName; text: string }[] = [
     { name: 'chat', text: t('room.chat') },
     { name: 'people', text: `${t('room.people')} ${props.people}` },
-    props.isStaff
-      ? { name: 'board', text: t('room.attendance') }
-      : { name: 'record', text: t('room.record') },
+    ...(props.isStaff
+      ? [
+          { name: 'board' as const, text: t('room.attendance') },
+          { name: 'rounds' as const, text: t('room.rounds') },
+        ]
+      : [{ name: 'record' as const, text: t('room.record') }]),
   ];
   return (
     <aside className="panel" aria-label={t('room.panel')}>

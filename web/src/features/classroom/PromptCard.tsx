@@ -291,6 +291,10 @@ function useResultWords(view: DoneView): { title: string; text: string } {
   }
   if (view.outcome === 'missed')
     return { title: t('outcome.missed'), text: t('outcome.missedText') };
+  // Present, and wrong: the time counts all the same.
+  if (view.outcome === 'wrong') {
+    return { title: t('outcome.wrong'), text: t('outcome.wrongText') };
+  }
   if (view.outcome === 'interrupted') {
     return { title: t('outcome.interrupted'), text: t('outcome.interruptedText') };
   }

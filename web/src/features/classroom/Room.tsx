@@ -31,15 +31,20 @@ const loadActions = () => patiently(() => import('./ClassActions'));
 const loadBoard = () => patiently(() => import('./BoardPanel'));
 const loadPeople = () => patiently(() => import('./PeoplePanel'));
 const loadRecord = () => patiently(() => import('./RecordPanel'));
+const loadRounds = () => patiently(() => import('./RoundsPanel'));
+const loadRoundCard = () => patiently(() => import('./RoundCard'));
 const loadDevices = () => patiently(() => import('./Devices'));
 const ClassActions = lazy(loadActions);
 const BoardPanel = lazy(loadBoard);
 const PeoplePanel = lazy(loadPeople);
 const RecordPanel = lazy(loadRecord);
+const RoundsPanel = lazy(loadRounds);
+const RoundCard = lazy(loadRoundCard);
 
 /** A part that fails now fails again when it is shown, and says so there. */
 function loadParts(isStaff: boolean): void {
-  const parts = [loadPeople, loadDevices, ...(isStaff ? [loadActions, loadBoard] : [loadRecord])];
+  const staff = [loadActions, loadBoard, loadRounds];
+  const parts = [loadPeople, loadDevices, ...(isStaff ? staff : [loadRecord, loadRoundCard])];
   for (const load of parts) load().catch(() => undefined);
 }
 
@@ -87,7 +92,7 @@ function Inside({ visit, lesson, join }: Props) {
         {isStaff && (
           <Boundary fallback={() => null}>
             <Suspense>
-              <ClassActions lesson={lesson} />
+              <ClassActions lesson={lesson} onAsked={() => setPanel('rounds')} />
             </Suspense>
           </Boundary>
         )}
@@ -96,6 +101,13 @@ function Inside({ visit, lesson, join }: Props) {
         <div className="room-pictures">
           <Banners visit={visit} lesson={lesson} />
           <Stage call={visit.call} isStaff={isStaff} />
+          {!isStaff && (
+            <Boundary fallback={() => null}>
+              <Suspense>
+                <RoundCard lesson={lesson} prompts={visit.prompts} />
+              </Suspense>
+            </Boundary>
+          )}
         </div>
         {panel && (
           <PanelFrame
@@ -111,6 +123,7 @@ function Inside({ visit, lesson, join }: Props) {
                 <PeoplePanel lesson={lesson} participants={participants} isStaff={isStaff} />
               )}
               {panel === 'board' && <BoardPanel lesson={lesson} />}
+              {panel === 'rounds' && <RoundsPanel lesson={lesson} />}
               {panel === 'record' && <RecordPanel attendanceId={join.attendance_id} />}
             </LoadedPanel>
           </PanelFrame>

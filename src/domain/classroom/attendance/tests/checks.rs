@@ -169,6 +169,7 @@ fn a_second_try_needs_a_new_nonce_and_the_last_answer_counts() {
     play.act(&Command::AskNow {
         by: STAFF,
         question: Some(&question),
+        round: None,
     })
     .unwrap();
     let check = play.attendance.open_check().unwrap().clone();

@@ -304,6 +304,7 @@ fn a_question_passed_by_anybody_anchors_nothing_until_a_look_follows() {
     play.act(&Command::AskNow {
         by: STAFF,
         question: Some(&question),
+        round: None,
     })
     .unwrap();
     play.answer_right().unwrap();

@@ -155,6 +155,7 @@ fn staff_asks_once_at_a_time_and_only_who_is_there() {
     let ask = Command::AskNow {
         by: STAFF,
         question: None,
+        round: None,
     };
     play.act(&ask).unwrap();
     let check = play.attendance.open_check().unwrap();
