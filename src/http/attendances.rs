@@ -67,6 +67,10 @@ struct Heard {
     credited_seconds: u64,
     /// The open prompt.
     prompt: Option<PromptView>,
+    /// The learner is known by the face here; false on the route without a camera.
+    faces: bool,
+    /// The camera that must show a face shows nothing: time does not count.
+    dark: bool,
 }
 
 /// An answer to a check.
@@ -152,6 +156,8 @@ async fn heartbeat(
         server_time: heard.server_time,
         credited_seconds: heard.credited_seconds,
         prompt: heard.prompt,
+        faces: heard.faces,
+        dark: heard.dark,
     }))
 }
 

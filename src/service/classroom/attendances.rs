@@ -36,6 +36,10 @@ pub struct Heard {
     pub credited_seconds: u64,
     /// The open prompt, for a page that missed its announcement.
     pub prompt: Option<PromptView>,
+    /// The learner is known by the face here; false on the route without a camera.
+    pub faces: bool,
+    /// The camera that must show a face shows nothing: time does not count.
+    pub dark: bool,
 }
 
 /// What came of an answer.
@@ -70,6 +74,8 @@ pub async fn heartbeat(
         server_time: now,
         credited_seconds: stored.credited_s,
         prompt: PromptView::of(&mut db, &stored.attendance, now).await?,
+        faces: stored.attendance.faces_apply(),
+        dark: stored.attendance.is_dark(),
     })
 }
 

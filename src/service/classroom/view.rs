@@ -177,6 +177,10 @@ pub struct BoardRow {
     pub needs_review: bool,
     /// The lesson pauses for this learner until a pass.
     pub paused: bool,
+    /// Known by the face here; false on the route without a camera.
+    pub faces: bool,
+    /// The camera that must show a face shows nothing: time does not count.
+    pub dark: bool,
 }
 
 /// An open prompt as the board shows it.
@@ -210,6 +214,8 @@ impl BoardRow {
             last_outcome: attendance.and_then(Attendance::last_outcome),
             needs_review: attendance.is_some_and(Attendance::needs_review),
             paused: attendance.is_some_and(Attendance::is_paused),
+            faces: attendance.is_some_and(Attendance::faces_apply),
+            dark: attendance.is_some_and(Attendance::is_dark),
             name: on_board.name,
             unit_name: on_board.unit_name,
         }
