@@ -33,7 +33,7 @@ const REQUEST_TIMEOUT_MS = 15_000;
 /** A file over a poor line takes its time. */
 const UPLOAD_TIMEOUT_MS = 120_000;
 
-const NETWORK_PROBLEM: Problem = { status: 0, code: 'app.network', zh: '', en: '' };
+export const NETWORK_PROBLEM: Problem = { status: 0, code: 'app.network', zh: '', en: '' };
 
 /**
  * Runs one renewal after the other over all tabs of this browser. They share one refresh cookie,

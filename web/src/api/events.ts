@@ -1,4 +1,5 @@
 import type { Client } from './client';
+import type { FaceCapture, LookMessage, OwnFace } from './faces';
 import type {
   AttendanceSummary,
   BoardRow,
@@ -20,6 +21,9 @@ export interface ServerEvents {
   chat_message: ChatMessage;
   round_changed: StaffRound;
   round_shown: ShownRound;
+  look_message: LookMessage;
+  face_capture: FaceCapture;
+  face_changed: OwnFace;
   reset: Record<string, never>;
 }
 
@@ -34,6 +38,9 @@ const KINDS: EventKind[] = [
   'chat_message',
   'round_changed',
   'round_shown',
+  'look_message',
+  'face_capture',
+  'face_changed',
   'reset',
 ];
 

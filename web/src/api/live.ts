@@ -24,6 +24,9 @@ export const keys = {
   people: ['people'] as const,
   questions: ['questions'] as const,
   audit: ['audit'] as const,
+  ownFace: ['own-face'] as const,
+  faces: ['faces'] as const,
+  reviews: ['reviews'] as const,
 };
 
 /** Puts a changed row into the board; a row nobody knew is added. */
@@ -103,6 +106,7 @@ export function startLiveUpdates(): void {
     void queryClient.invalidateQueries({ queryKey: keys.attendances });
     void queryClient.invalidateQueries({ queryKey: keys.attendance(summary.id) });
   });
+  events.on('face_changed', (face) => queryClient.setQueryData(keys.ownFace, face));
   events.on('reset', () => void queryClient.invalidateQueries());
 
   let account: string | undefined;

@@ -61,6 +61,8 @@ export interface Lesson {
   started_at?: string | null;
   ended_at?: string | null;
   learners: number;
+  /** Learners are known by their faces. */
+  face_checks?: boolean;
   my_role: 'teacher' | 'officer' | 'learner';
   my_attendance_id?: string | null;
 }
@@ -73,11 +75,13 @@ export interface Join {
   role: string;
   attendance_id?: string | null;
   server_time: string;
-  notice: { recorded: boolean; checks: boolean };
+  notice: { recorded: boolean; checks: boolean; faces?: boolean };
 }
 
 export type Presence = 'absent' | 'connected' | 'interrupted' | 'left';
-export type CheckKind = 'presence' | 'question';
+export type CheckKind = 'presence' | 'question' | 'face' | 'action';
+/** What one try of an `action` check asks for; left and right are the person's own. */
+export type Gesture = 'turn_left' | 'turn_right' | 'open_mouth';
 
 export interface BoardRow {
   /** Of learners who have entered. */
@@ -93,6 +97,10 @@ export interface BoardRow {
   last_outcome?: string | null;
   needs_review: boolean;
   paused: boolean;
+  /** Known by the face here; false on the route without a camera. */
+  faces?: boolean;
+  /** The camera that must show a face shows nothing. */
+  dark?: boolean;
 }
 
 export interface Board {
@@ -122,6 +130,8 @@ export interface Prompt {
   question?: PromptQuestion | null;
   /** When the whole class is asked. */
   round_id?: string | null;
+  /** What to do before the camera. */
+  gesture?: Gesture | null;
 }
 
 export interface PromptClosed {
@@ -135,6 +145,10 @@ export interface Heartbeat {
   server_time: string;
   credited_seconds: number;
   prompt?: Prompt | null;
+  /** Known by the face here; false on the route without a camera. */
+  faces?: boolean;
+  /** The camera that must show a face shows nothing: time does not count. */
+  dark?: boolean;
 }
 
 export interface CheckAnswer {
@@ -219,6 +233,10 @@ export interface AttendanceCheck {
   answered_at?: string | null;
   outcome?: string | null;
   by: 'schedule' | 'staff';
+  /** What was seen last, of a check that looks. */
+  finding?: string | null;
+  /** What a person decided about the outcome. */
+  ruling?: 'upheld' | 'overturned' | null;
 }
 
 export interface Attendance extends AttendanceSummary {

@@ -1,5 +1,5 @@
 import { lazy, Suspense, useState } from 'react';
-import { Link } from 'wouter';
+import { Link, useLocation } from 'wouter';
 import { client } from '../api/client';
 import { useTranslation } from '../i18n/useText';
 import { patiently } from '../lib/patiently';
@@ -18,6 +18,7 @@ const DESK_RIGHTS = ['lessons.manage', 'people.manage', 'units.manage', 'audit.r
 export function Header() {
   const { t } = useTranslation();
   const session = useStore(client.session);
+  const [, navigate] = useLocation();
   const [changing, setChanging] = useState(false);
   if (session.status !== 'signed_in') return null;
   const { me } = session;
@@ -61,6 +62,16 @@ export function Header() {
                   {[...new Set(me.roles.map((each) => t(`role.${each.role}`)))].join(' · ')}
                 </span>
               </div>
+              <MenuItem
+                testId="menu-face"
+                onClick={() => {
+                  close();
+                  navigate('/face');
+                }}
+              >
+                <Icon name="face" />
+                {t('faceLink.menu')}
+              </MenuItem>
               <MenuItem
                 onClick={() => {
                   close();

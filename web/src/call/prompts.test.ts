@@ -20,8 +20,12 @@ function prompt(change: Partial<Prompt> = {}): Prompt {
   };
 }
 
-function setUp(answers: Result<CheckAnswer>[] = []) {
+function setUp(
+  answers: Result<CheckAnswer>[] = [],
+  refusal: Result<undefined> = success(undefined),
+) {
   const time = { now: OPENED };
+  const refused: string[] = [];
   const sent: string[] = [];
   let renewals = 0;
   const prompts = createPrompts({
@@ -36,8 +40,12 @@ function setUp(answers: Result<CheckAnswer>[] = []) {
     renew: () => {
       renewals += 1;
     },
+    refuse: (checkId) => {
+      refused.push(checkId);
+      return Promise.resolve(refusal);
+    },
   });
-  return { prompts, time, sent, renewals: () => renewals };
+  return { prompts, time, sent, refused, renewals: () => renewals };
 }
 
 describe('prompts', () => {
@@ -140,6 +148,104 @@ describe('prompts', () => {
     await prompts.respond({ present: true });
     prompts.dismiss();
     expect(prompts.view.get()).toMatchObject({ phase: 'asking', prompt: { check_id: 'c2' } });
+  });
+});
+
+describe('prompts that look', () => {
+  const look = (change: Partial<Prompt> = {}) =>
+    prompt({ kind: 'action', gesture: 'turn_left', ...change });
+  const said = (code: string) => ({ check_id: 'c1', message: { code, zh: code, en: code } });
+  const closed = (outcome: string) => ({
+    check_id: 'c1',
+    attendance_id: 'a1',
+    outcome,
+    credited_seconds: 0,
+  });
+
+  it('lead from the face to the act and back, as the server says it', () => {
+    const { prompts } = setUp();
+    prompts.open(look());
+    expect(prompts.view.get()).toMatchObject({ guide: { stage: 'face' } });
+    prompts.guide(said('come_closer'));
+    expect(prompts.view.get()).toMatchObject({
+      guide: { stage: 'face', message: { code: 'come_closer' } },
+    });
+    prompts.guide(said('turn_left'));
+    expect(prompts.view.get()).toMatchObject({ guide: { stage: 'act' } });
+    prompts.guide(said('too_dark'));
+    expect(prompts.view.get()).toMatchObject({
+      guide: { stage: 'act', message: { code: 'too_dark' } },
+    });
+    prompts.guide(said('look_straight'));
+    expect(prompts.view.get()).toMatchObject({ guide: { stage: 'face_again' } });
+  });
+
+  it('take a sentence away when the server does', () => {
+    const { prompts } = setUp();
+    prompts.open(look({ kind: 'face', gesture: null }));
+    prompts.guide(said('many_faces'));
+    prompts.guide({ check_id: 'c1', message: null });
+    expect(prompts.view.get()).toMatchObject({ guide: { stage: 'face' } });
+    expect(prompts.view.get()).not.toHaveProperty('guide.message');
+  });
+
+  it('hear nothing that is said of another check, or of a silent one', () => {
+    const { prompts } = setUp();
+    prompts.guide(said('no_face'));
+    expect(prompts.view.get()).toEqual({ phase: 'none' });
+    prompts.open(look({ check_id: 'c2' }));
+    prompts.guide(said('no_face'));
+    expect(prompts.view.get()).not.toHaveProperty('guide.message');
+  });
+
+  it('begin anew with the next try, and say that it is one', () => {
+    const { prompts } = setUp();
+    prompts.open(look());
+    prompts.guide(said('turn_left'));
+    prompts.open(look({ nonce: 'n2', gesture: 'open_mouth', attempts_left: 2 }));
+    expect(prompts.view.get()).toMatchObject({
+      again: true,
+      prompt: { gesture: 'open_mouth' },
+      guide: { stage: 'face' },
+    });
+  });
+
+  it('leave the outcome to the server when the time is over', () => {
+    const { prompts, time } = setUp();
+    prompts.open(look());
+    time.now += 60_000;
+    prompts.expire();
+    expect(prompts.view.get()).toMatchObject({ phase: 'asking', step: 'deciding' });
+    prompts.close(closed('failed_no_face'));
+    expect(prompts.view.get()).toMatchObject({ phase: 'done', outcome: 'failed_no_face' });
+  });
+
+  it('give the lesson back when the server’s word is lost', () => {
+    const { prompts, time } = setUp();
+    prompts.open(look());
+    time.now += 76_000;
+    prompts.expire();
+    expect(prompts.view.get()).toEqual({ phase: 'none' });
+    prompts.open(look({ deadline: new Date(time.now + 9000).toISOString() }));
+    expect(prompts.view.get()).toEqual({ phase: 'none' });
+  });
+
+  it('can be declined, once', async () => {
+    const { prompts, refused } = setUp();
+    prompts.open(look());
+    await Promise.all([prompts.refuse(), prompts.refuse()]);
+    expect(refused).toEqual(['c1']);
+    expect(prompts.view.get()).toMatchObject({ phase: 'done', outcome: 'refused' });
+  });
+
+  it('stay when declining did not arrive, and take what the server decided meanwhile', async () => {
+    const offline = failure({ status: 0, code: 'app.network', zh: '', en: '' });
+    const { prompts } = setUp([], offline);
+    prompts.open(look());
+    await prompts.refuse();
+    expect(prompts.view.get()).toMatchObject({ phase: 'asking', problem: { code: 'app.network' } });
+    prompts.close(closed('passed'));
+    expect(prompts.view.get()).toMatchObject({ phase: 'done', outcome: 'passed' });
   });
 });
 

@@ -1,7 +1,9 @@
 import type { PromptAnswer } from '../api/calls';
+import type { LookMessage } from '../api/faces';
 import type { CheckAnswer, CheckKind, Prompt, PromptClosed } from '../api/types';
 import type { Problem, Result } from '../lib/result';
 import { createStore, type Store } from '../lib/store';
+import { FIRST_GUIDE, isLook, nextGuide, type LookGuide } from './look';
 
 /** What the person is asked right now. */
 export type PromptView =
@@ -9,11 +11,16 @@ export type PromptView =
   | {
       phase: 'asking';
       prompt: Prompt;
-      /** `idle`: may answer; `sending`: an answer is under way; `renewing`: waits for a new nonce. */
-      step: 'idle' | 'sending' | 'renewing';
+      /**
+       * `idle`: may answer; `sending`: an answer is under way; `renewing`: waits for a new nonce;
+       * `deciding`: the time is over and the server has not told the outcome of its look yet.
+       */
+      step: 'idle' | 'sending' | 'renewing' | 'deciding';
       /** The last answer was not accepted and another try is left. */
       again: boolean;
       problem?: Problem;
+      /** How the server's look goes. */
+      guide: LookGuide;
     }
   | { phase: 'done'; checkId: string; kind: CheckKind; outcome: string };
 
@@ -30,6 +37,8 @@ export interface PromptParts {
   answer: (checkId: string, nonce: string, answer: PromptAnswer) => Promise<Result<CheckAnswer>>;
   /** Asks the server for the current prompt, used when a nonce is spent. */
   renew: () => void;
+  /** Says no to a check. */
+  refuse: (checkId: string) => Promise<Result<undefined>>;
 }
 
 export interface Prompts {
@@ -40,6 +49,10 @@ export interface Prompts {
   open: (prompt: Prompt) => void;
   close: (closed: PromptClosed) => void;
   respond: (answer: PromptAnswer) => Promise<void>;
+  /** Takes what the server says to the person before the camera. */
+  guide: (told: LookMessage) => void;
+  /** Says no to the shown check. */
+  refuse: () => Promise<void>;
   /** Seconds until the deadline by the server's time, never negative. */
   secondsLeft: () => number;
   /** Ends the current prompt when its time is over. */
@@ -52,13 +65,16 @@ const WAITING_MAX = 8;
 /** Remembered prompts and closed checks; the oldest is forgotten first. */
 const REMEMBERED_MAX = 256;
 
+/** How long the outcome of a look is waited for when its time is over. */
+const OUTCOME_WAIT_S = 15;
+
 const PASSED = new Set(['passed', 'passed_low_assurance', 'exempt', 'void', 'upheld']);
 
 export function isPassed(outcome: string): boolean {
   return PASSED.has(outcome);
 }
 
-export function createPrompts({ now, answer, renew }: PromptParts): Prompts {
+export function createPrompts({ now, answer, renew, refuse }: PromptParts): Prompts {
   const view = createStore<PromptView>({ phase: 'none' });
   const given = createStore<Record<string, AnswerGiven>>({});
   const seen = new Set<string>();
@@ -66,17 +82,26 @@ export function createPrompts({ now, answer, renew }: PromptParts): Prompts {
   let waiting: Prompt[] = [];
 
   const show = (prompt: Prompt, again = false) =>
-    view.set({ phase: 'asking', prompt, step: 'idle', again });
+    view.set({ phase: 'asking', prompt, step: 'idle', again, guide: FIRST_GUIDE });
 
   const done = (prompt: Prompt, outcome: string) => {
     remember(closed, prompt.check_id);
     view.set({ phase: 'done', checkId: prompt.check_id, kind: prompt.kind, outcome });
   };
 
+  const untilDeadline = (prompt: Prompt) => (Date.parse(prompt.deadline) - now()) / 1000;
+
   const secondsLeft = () => {
     const current = view.get();
-    if (current.phase !== 'asking') return 0;
-    return Math.max(0, (Date.parse(current.prompt.deadline) - now()) / 1000);
+    return current.phase === 'asking' ? Math.max(0, untilDeadline(current.prompt)) : 0;
+  };
+
+  const showNext = () => {
+    waiting = waiting.filter((prompt) => untilDeadline(prompt) > 0);
+    const [next, ...rest] = waiting;
+    waiting = rest;
+    if (next) show(next);
+    else view.set({ phase: 'none' });
   };
 
   return {
@@ -85,7 +110,7 @@ export function createPrompts({ now, answer, renew }: PromptParts): Prompts {
     secondsLeft,
     open: (prompt) => {
       const key = `${prompt.check_id}:${prompt.nonce}`;
-      const isOver = Date.parse(prompt.deadline) <= now();
+      const isOver = untilDeadline(prompt) <= 0;
       if (seen.has(key) || closed.has(prompt.check_id) || isOver) return;
       const current = view.get();
       if (current.phase === 'none') {
@@ -93,7 +118,8 @@ export function createPrompts({ now, answer, renew }: PromptParts): Prompts {
         show(prompt);
       } else if (current.phase === 'asking' && current.prompt.check_id === prompt.check_id) {
         remember(seen, key);
-        show(prompt, current.again);
+        // Another nonce of a look means that the last one was judged and did not pass.
+        show(prompt, current.again || isLook(prompt.kind));
       } else if (waiting.length < WAITING_MAX) {
         remember(seen, key);
         waiting = [...waiting.filter((each) => each.check_id !== prompt.check_id), prompt];
@@ -135,9 +161,32 @@ export function createPrompts({ now, answer, renew }: PromptParts): Prompts {
         done(prompt, result.value.outcome);
       }
     },
+    guide: ({ check_id, message }) => {
+      const current = view.get();
+      if (current.phase !== 'asking' || current.prompt.check_id !== check_id) return;
+      view.set({ ...current, guide: nextGuide(current.guide, message) });
+    },
+    refuse: async () => {
+      const asked = view.get();
+      if (asked.phase !== 'asking' || asked.step === 'sending') return;
+      const { prompt } = asked;
+      view.set({ ...asked, step: 'sending', problem: undefined });
+      const result = await refuse(prompt.check_id);
+      const current = view.get();
+      if (current.phase !== 'asking' || current.prompt.check_id !== prompt.check_id) return;
+      if (result.ok) done(prompt, 'refused');
+      else view.set({ ...current, step: 'idle', problem: result.error });
+    },
     expire: () => {
       const current = view.get();
-      if (current.phase === 'asking' && current.step !== 'sending' && secondsLeft() <= 0) {
+      if (current.phase !== 'asking' || current.step === 'sending' || secondsLeft() > 0) return;
+      if (isLook(current.prompt.kind)) {
+        // Only the server knows what it saw; should its word be lost, the lesson is shown again.
+        if (untilDeadline(current.prompt) < -OUTCOME_WAIT_S) {
+          remember(closed, current.prompt.check_id);
+          showNext();
+        } else if (current.step !== 'deciding') view.set({ ...current, step: 'deciding' });
+      } else {
         view.set({
           phase: 'done',
           checkId: current.prompt.check_id,
@@ -147,12 +196,7 @@ export function createPrompts({ now, answer, renew }: PromptParts): Prompts {
       }
     },
     dismiss: () => {
-      if (view.get().phase !== 'done') return;
-      waiting = waiting.filter((prompt) => Date.parse(prompt.deadline) > now());
-      const [next, ...rest] = waiting;
-      waiting = rest;
-      if (next) show(next);
-      else view.set({ phase: 'none' });
+      if (view.get().phase === 'done') showNext();
     },
   };
 }

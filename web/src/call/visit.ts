@@ -1,5 +1,7 @@
+import { refuseCheck } from '../api/faces';
 import { answerCheck, joinLesson, sendHeartbeat, serverInfo } from '../api/calls';
 import { events, keys, queryClient } from '../api/live';
+import type { Heartbeat as Answer } from '../api/types';
 import { deviceId } from '../lib/preferences';
 import { serverClock } from '../lib/serverClock';
 import { createStore, type Store } from '../lib/store';
@@ -18,16 +20,22 @@ export interface Visit {
   network: Store<NetworkLight>;
   /** Credited seconds as the server told last; nothing for staff. */
   credited: Store<number | undefined>;
+  /** What the server sees of the camera, where learners are known by the face. */
+  sight: Store<CameraSight | undefined>;
   /** Opens devices and starts measuring the network. */
   prepare: () => void;
   enter: () => Promise<void>;
   dispose: () => void;
 }
 
+/** `seen`: it shows something; `dark`: it shows nothing, and time does not count. */
+export type CameraSight = 'seen' | 'dark';
+
 export function createVisit(lessonId: string): Visit {
   const call = createCall(() => joinLesson(lessonId, deviceId()));
   const preview = createPreview();
   const credited = createStore<number | undefined>(undefined);
+  const sight = createStore<CameraSight | undefined>(undefined);
   const network = watchNetwork(async () => (await serverInfo()).ok);
   let heartbeat: Heartbeat | undefined;
 
@@ -35,6 +43,7 @@ export function createVisit(lessonId: string): Visit {
     now: serverClock.now,
     answer: answerCheck,
     renew: () => void heartbeat?.beat(),
+    refuse: refuseCheck,
   });
 
   const beat = (attendanceId: string) =>
@@ -48,6 +57,7 @@ export function createVisit(lessonId: string): Visit {
       clock: serverClock,
       onAnswer: (answer) => {
         credited.set(answer.credited_seconds);
+        sight.set(sightOf(answer));
         if (answer.prompt) prompts.open(answer.prompt);
       },
     });
@@ -61,6 +71,7 @@ export function createVisit(lessonId: string): Visit {
       credited.set(closed.credited_seconds);
       prompts.close(closed);
     }),
+    events.on('look_message', prompts.guide),
     events.on('lesson_changed', (lesson) => {
       if (lesson.id === lessonId && lesson.state === 'ended') void call.finish();
     }),
@@ -84,6 +95,7 @@ export function createVisit(lessonId: string): Visit {
     prompts,
     network: network.light,
     credited,
+    sight,
     prepare: () => {
       void preview.openMicrophone();
       void preview.openCamera();
@@ -101,6 +113,11 @@ export function createVisit(lessonId: string): Visit {
       void call.leave();
     },
   };
+}
+
+function sightOf({ faces, dark }: Answer): CameraSight | undefined {
+  if (faces !== true) return undefined;
+  return dark === true ? 'dark' : 'seen';
 }
 
 /** Whether the lesson really plays here: connected, sound allowed, no picture of it standing still. */

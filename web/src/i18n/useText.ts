@@ -18,6 +18,12 @@ export function useTranslation(): Translation {
   return { t: translators[shown], i18n: { language: shown, exists: hasText } };
 }
 
+/** A sentence that the server wrote in both languages. */
+export function useSaidText(): (said: { zh: string; en: string }) => string {
+  const { i18n } = useTranslation();
+  return (said) => (i18n.language === 'en' ? said.en : said.zh);
+}
+
 /** The sentence of a problem: the server's own when it has one, else one of ours. */
 export function useProblemText(): (problem: Problem) => string {
   const { t, i18n } = useTranslation();

@@ -49,7 +49,9 @@ export function Banners({ visit, lesson }: { visit: Visit; lesson: Lesson }) {
         </Notice>
       )}
       {trouble !== undefined && <DeviceTrouble source={trouble} />}
-      {trouble === undefined && !isStaff && state.status === 'connected' && <NoCamera />}
+      {trouble === undefined && !isStaff && state.status === 'connected' && (
+        <CameraNotice visit={visit} />
+      )}
     </div>
   );
 }
@@ -106,6 +108,45 @@ function DeviceTrouble({ source }: { source: Track.Source }) {
     <Notice tone="refused" role="alert">
       {text}
     </Notice>
+  );
+}
+
+/** Where a face must be seen, a camera that shows nothing stops time: said at once, with the way on. */
+function CameraNotice({ visit }: { visit: Visit }) {
+  const { t } = useTranslation();
+  const sight = useStore(visit.sight);
+  const { isCameraEnabled } = useLocalParticipant();
+  if (sight === undefined) return <NoCamera />;
+  if (!isCameraEnabled) {
+    return (
+      <div data-testid="banner-camera">
+        <Notice
+          tone="attention"
+          role="alert"
+          title={t('banner.cameraNeeded')}
+          action={
+            <Button
+              look="primary"
+              icon="camera"
+              data-testid="banner-camera-on"
+              onClick={() => void visit.call.toggle(Track.Source.Camera, true)}
+            >
+              {t('banner.cameraOn')}
+            </Button>
+          }
+        >
+          {t('banner.cameraNeededHint')}
+        </Notice>
+      </div>
+    );
+  }
+  if (sight === 'seen') return null;
+  return (
+    <div data-testid="banner-dark">
+      <Notice tone="attention" role="alert" title={t('banner.dark')}>
+        {t('banner.darkHint')}
+      </Notice>
+    </div>
   );
 }
 

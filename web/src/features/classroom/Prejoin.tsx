@@ -4,6 +4,7 @@ import { useEffect, useRef } from 'react';
 import { Link } from 'wouter';
 import { actOnLesson } from '../../api/calls';
 import { keys, queryClient } from '../../api/live';
+import { useOwnFace } from '../../api/ownFace';
 import type { Lesson } from '../../api/types';
 import { watchLevel } from '../../call/level';
 import type { NetworkLight } from '../../call/network';
@@ -55,7 +56,8 @@ export function Prejoin({ visit, lesson, joining }: Props) {
         <section className="prejoin-side" aria-label={t('prejoin.title')}>
           <DeviceMenus visit={visit} />
           <Network light={visit.network} />
-          {lesson.my_role === 'learner' && <WhatWillHappen />}
+          {lesson.my_role === 'learner' && <WhatWillHappen faces={lesson.face_checks === true} />}
+          {lesson.my_role === 'learner' && lesson.face_checks === true && <OwnFace />}
           <Enter visit={visit} lesson={lesson} joining={joining} />
         </section>
       </div>
@@ -224,17 +226,41 @@ function Network(props: { light: Visit['network'] }) {
   );
 }
 
-function WhatWillHappen() {
+function WhatWillHappen({ faces }: { faces: boolean }) {
   const { t } = useTranslation();
   return (
     <div className="what">
       <h2>{t('prejoin.noticeTitle')}</h2>
       <ul>
         <li>{t('prejoin.noticeChecks')}</li>
+        {faces && <li>{t('prejoin.noticeFaces')}</li>}
+        {faces && <li>{t('prejoin.noticeNoCamera')}</li>}
         <li>{t('prejoin.noticeHours')}</li>
         <li>{t('prejoin.noticeRecorded')}</li>
       </ul>
     </div>
+  );
+}
+
+/** Whoever is not known by the face is told before the lesson, with the way to change it. */
+function OwnFace() {
+  const { t } = useTranslation();
+  const { data } = useOwnFace();
+  if (!data || data.mode === 'evidence_only') return null;
+  if (data.stage === 'approved' && !data.outdated) return null;
+  if (data.stage === 'proposed') return <Notice tone="waiting">{t('prejoin.faceProposed')}</Notice>;
+  return (
+    <Notice
+      tone="attention"
+      title={t('prejoin.faceMissing')}
+      action={
+        <ButtonLink to="/face" data-testid="prejoin-face">
+          {t('faceLink.action')}
+        </ButtonLink>
+      }
+    >
+      {t('prejoin.faceMissingHint')}
+    </Notice>
   );
 }
 

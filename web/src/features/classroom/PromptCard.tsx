@@ -2,6 +2,7 @@ import { useEffect, useId, useState } from 'react';
 import type { PromptAnswer } from '../../api/calls';
 import type { Prompt, PromptQuestion, QuestionKind } from '../../api/types';
 import { startAlarm } from '../../call/alarm';
+import { isLook } from '../../call/look';
 import { isPassed, type Prompts, type PromptView } from '../../call/prompts';
 import { useProblemText, useTranslation } from '../../i18n/useText';
 import { useStore } from '../../lib/store';
@@ -11,21 +12,29 @@ import { Icon } from '../../ui/Icon';
 import { Ring } from '../../ui/Ring';
 import { Notice } from '../../ui/State';
 import { useModal } from '../../ui/useModal';
+import { LookCard } from './LookCard';
+import { lookWords } from './lookWords';
 
 /** How long a good result stays before the lesson is shown again. */
 const PASSED_SHOWN_MS = 2500;
 const OTHER_SHOWN_MS = 20_000;
 
+interface CardProps {
+  prompts: Prompts;
+  /** Switches the camera on, for checks that look. */
+  onCamera: () => void;
+}
+
 /** Covers the lesson while something is asked, and for a moment with the result. */
-export function PromptCard({ prompts }: { prompts: Prompts }) {
+export function PromptCard({ prompts, onCamera }: CardProps) {
   const view = useStore(prompts.view);
   if (view.phase === 'none') return null;
-  return <Card view={view} prompts={prompts} />;
+  return <Card view={view} prompts={prompts} onCamera={onCamera} />;
 }
 
 type Shown = Exclude<PromptView, { phase: 'none' }>;
 
-function Card({ view, prompts }: { view: Shown; prompts: Prompts }) {
+function Card({ view, prompts, onCamera }: CardProps & { view: Shown }) {
   const { ref, onKeyDown } = useModal();
   const id = useId();
   const kind = view.phase === 'asking' ? view.prompt.kind : view.kind;
@@ -41,7 +50,16 @@ function Card({ view, prompts }: { view: Shown; prompts: Prompts }) {
       onCancel={(event) => event.preventDefault()}
     >
       <div className="prompt-body" aria-live="assertive">
-        {view.phase === 'asking' ? (
+        {view.phase === 'asking' && isLook(kind) ? (
+          <LookCard
+            key={view.prompt.check_id}
+            id={id}
+            view={view}
+            prompts={prompts}
+            countdown={<Countdown prompt={view.prompt} prompts={prompts} />}
+            onCamera={onCamera}
+          />
+        ) : view.phase === 'asking' ? (
           <Asking key={view.prompt.check_id} id={id} view={view} prompts={prompts} />
         ) : (
           <Result id={id} view={view} prompts={prompts} />
@@ -102,7 +120,10 @@ function Countdown({ prompt, prompts }: { prompt: Prompt; prompts: Prompts }) {
   const tick = useQuarterSeconds();
   const left = prompts.secondsLeft();
   useEffect(() => prompts.expire(), [prompts, tick]);
-  const total = (Date.parse(prompt.deadline) - Date.parse(prompt.opened_at)) / 1000;
+  // A look was silent before it was asked: its ring begins with the time that was left then.
+  const [atFirst] = useState(left);
+  const window = (Date.parse(prompt.deadline) - Date.parse(prompt.opened_at)) / 1000;
+  const total = isLook(prompt.kind) ? atFirst : window;
   return (
     <Ring
       left={left}
@@ -238,6 +259,7 @@ function AnswerButton(props: {
     idle: props.text,
     sending: t('prompt.sending'),
     renewing: t('prompt.renewing'),
+    deciding: t('prompt.renewing'),
   }[props.step];
   return (
     <Button
@@ -258,15 +280,17 @@ function AnswerButton(props: {
 function Result({ id, view, prompts }: { id: string; view: DoneView; prompts: Prompts }) {
   const { t } = useTranslation();
   const passed = isPassed(view.outcome);
+  // A pass that a person will look at says so, and is read.
+  const brief = passed && view.outcome !== 'passed_low_assurance';
   useEffect(() => {
-    const timer = setTimeout(prompts.dismiss, passed ? PASSED_SHOWN_MS : OTHER_SHOWN_MS);
+    const timer = setTimeout(prompts.dismiss, brief ? PASSED_SHOWN_MS : OTHER_SHOWN_MS);
     return () => clearTimeout(timer);
-  }, [passed, prompts]);
+  }, [brief, prompts]);
   const words = useResultWords(view);
   return (
     <div className="prompt-result" data-testid="prompt-result" data-outcome={view.outcome}>
       <span className={passed ? 'prompt-mark prompt-passed' : 'prompt-mark prompt-failed'}>
-        <Icon name={passed ? 'check' : 'info'} size={48} />
+        <Icon name={brief ? 'check' : 'info'} size={48} />
       </span>
       <h2 id={id}>{words.title}</h2>
       <p className="prompt-lead">{words.text}</p>
@@ -285,6 +309,8 @@ function Result({ id, view, prompts }: { id: string; view: DoneView; prompts: Pr
 
 function useResultWords(view: DoneView): { title: string; text: string } {
   const { t } = useTranslation();
+  const words = isLook(view.kind) ? lookWords(t, view.outcome) : undefined;
+  if (words) return words;
   if (isPassed(view.outcome)) {
     const title = view.kind === 'question' ? t('outcome.passedQuestion') : t('outcome.passed');
     return { title, text: t('outcome.passedText') };

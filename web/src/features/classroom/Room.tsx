@@ -5,6 +5,7 @@ import {
   useParticipants,
 } from '@livekit/components-react';
 import { useQuery } from '@tanstack/react-query';
+import { Track } from 'livekit-client';
 import { lazy, Suspense, useEffect, useState, type ReactNode } from 'react';
 import { listMessages } from '../../api/calls';
 import { keys } from '../../api/live';
@@ -137,7 +138,10 @@ function Inside({ visit, lesson, join }: Props) {
         hands={participants.filter(isRaised).length}
         onPanel={toggle}
       />
-      <PromptCard prompts={visit.prompts} />
+      <PromptCard
+        prompts={visit.prompts}
+        onCamera={() => void visit.call.toggle(Track.Source.Camera, true)}
+      />
     </div>
   );
 }

@@ -3,6 +3,7 @@ import { useLocation } from 'wouter';
 import { actOnLesson, listLessons, myAttendances } from '../../api/calls';
 import { client } from '../../api/client';
 import { keys, queryClient } from '../../api/live';
+import { useOwnFace } from '../../api/ownFace';
 import type { Lesson, LessonScope, Me } from '../../api/types';
 import { useProblemText, useTranslation } from '../../i18n/useText';
 import { problemOf, unwrap } from '../../lib/result';
@@ -50,6 +51,7 @@ function Today({ me }: { me: Me }) {
       {today.isError && <Failed error={today.error} onRetry={() => void today.refetch()} />}
       {today.isSuccess && next && <NextLesson lesson={next} />}
       {today.isSuccess && !next && <NoLesson me={me} />}
+      {isLearner && <EnrolFace lessons={lessons} />}
       {isLearner && <Hours />}
       {others.length > 0 && (
         <LessonList title={t('home.today')} lessons={others} language={i18n.language} />
@@ -162,6 +164,12 @@ function NextLesson({ lesson }: { lesson: Lesson }) {
             <Icon name="people" size={18} />
             {t('home.learners', { n: lesson.learners })}
           </span>
+          {lesson.face_checks === true && (
+            <span>
+              <Icon name="face" size={18} />
+              {t('faceLink.checks')}
+            </span>
+          )}
         </p>
         <p className="next-when">
           <When lesson={lesson} />
@@ -226,6 +234,33 @@ function useStart(lesson: Lesson) {
     },
     onError: (error) => tell('refused', problemText(problemOf(error))),
   });
+}
+
+/** Before a lesson that checks faces, whoever is not known yet is shown the way. */
+function EnrolFace({ lessons }: { lessons: Lesson[] }) {
+  const { t } = useTranslation();
+  const ahead = lessons.find(
+    (lesson) =>
+      lesson.face_checks === true &&
+      lesson.my_role === 'learner' &&
+      lesson.state !== 'ended' &&
+      lesson.state !== 'cancelled',
+  );
+  const { data } = useOwnFace({ enabled: ahead !== undefined });
+  if (!ahead || !data || data.mode === 'evidence_only') return null;
+  if (data.stage === 'approved' && !data.outdated) return null;
+  if (data.stage === 'proposed') return <Notice tone="waiting">{t('faceLink.waiting')}</Notice>;
+  return (
+    <section className="card hours" data-testid="home-face">
+      <div>
+        <h2 className="enrol-title">{t('faceLink.title')}</h2>
+        <p className="hint">{t('faceLink.text', { title: ahead.title })}</p>
+      </div>
+      <ButtonLink to="/face" look="primary">
+        {t('faceLink.action')}
+      </ButtonLink>
+    </section>
+  );
 }
 
 function Hours() {
