@@ -3,7 +3,7 @@ import { lazy, Suspense, useEffect } from 'react';
 import { Redirect, Route, Switch, useLocation, useSearch } from 'wouter';
 import { client } from '../api/client';
 import { queryClient } from '../api/live';
-import { loadDeskTexts } from '../i18n';
+import { loadDeskTexts, loadFaceTexts } from '../i18n';
 import { useTranslation } from '../i18n/useText';
 import { useStore } from '../lib/store';
 import { patiently } from '../lib/patiently';
@@ -19,6 +19,13 @@ const loadClassroom = () => patiently(() => import('../features/classroom/Classr
 const Home = lazy(loadHome);
 const Classroom = lazy(loadClassroom);
 const MyRecord = lazy(() => patiently(() => import('../features/attendance/MyRecord')));
+const FacePage = lazy(async () => {
+  const [page] = await Promise.all([
+    patiently(() => import('../features/face/FacePage')),
+    patiently(loadFaceTexts),
+  ]);
+  return page;
+});
 const Desk = lazy(async () => {
   const [page] = await Promise.all([
     patiently(() => import('../features/admin/Desk')),
@@ -166,6 +173,9 @@ function Pages() {
       </Route>
       <Route path="/record">
         <MyRecord />
+      </Route>
+      <Route path="/face">
+        <FacePage />
       </Route>
       <Route path="/desk/*?">
         <Desk />

@@ -72,7 +72,9 @@ export function createPreview(): Preview {
   const openCamera = async (deviceId?: string) => {
     closeCamera();
     change({ camera: { status: 'opening' } });
-    const opened = await open(() => createLocalVideoTrack(deviceId ? { deviceId } : undefined));
+    const opened = await openDevice(() =>
+      createLocalVideoTrack(deviceId ? { deviceId } : undefined),
+    );
     if (stopped && opened.status === 'open') opened.track.stop();
     else change({ camera: opened });
     if (opened.status === 'open') await listDevices();
@@ -81,7 +83,9 @@ export function createPreview(): Preview {
   const openMicrophone = async (deviceId?: string) => {
     closeMicrophone();
     change({ microphone: { status: 'opening' } });
-    const opened = await open(() => createLocalAudioTrack(deviceId ? { deviceId } : undefined));
+    const opened = await openDevice(() =>
+      createLocalAudioTrack(deviceId ? { deviceId } : undefined),
+    );
     if (stopped && opened.status === 'open') opened.track.stop();
     else change({ microphone: opened });
     if (opened.status === 'open') await listDevices();
@@ -118,7 +122,8 @@ export function createPreview(): Preview {
   };
 }
 
-async function open<T>(create: () => Promise<T>): Promise<DeviceState<T>> {
+/** Opens a device, or tells why it does not open. */
+export async function openDevice<T>(create: () => Promise<T>): Promise<DeviceState<T>> {
   // Browsers hide the devices from pages that came over plain HTTP.
   if (!window.isSecureContext) return { status: 'failed', trouble: 'insecure' };
   try {

@@ -16,11 +16,12 @@ async function show(next: Language): Promise<void> {
 
 /** English comes whole: whoever works in it may open the desk at any time. */
 async function loadEnglish(): Promise<void> {
-  const [{ en }, { enDesk }] = await patiently(() =>
-    Promise.all([import('./en'), import('./en.desk')]),
+  const [{ en }, { enDesk }, { enFace }] = await patiently(() =>
+    Promise.all([import('./en'), import('./en.desk'), import('./en.face')]),
   );
   addTexts('en', en);
   addTexts('en', enDesk);
+  addTexts('en', enFace);
 }
 
 /** Prepares the texts; those of a language or of the desk are loaded when they are needed. */
@@ -32,6 +33,12 @@ export async function startTexts(): Promise<void> {
 
 /** Adds the desk's own texts to the Chinese ones; called before the desk is shown. */
 export async function loadDeskTexts(): Promise<void> {
-  const { zhCNDesk } = await import('./zh-CN.desk');
+  const [{ zhCNDesk }] = await Promise.all([import('./zh-CN.desk'), loadFaceTexts()]);
   addTexts('zh-CN', zhCNDesk);
+}
+
+/** Adds the texts of the face pages to the Chinese ones; called before one is shown. */
+export async function loadFaceTexts(): Promise<void> {
+  const { zhCNFace } = await import('./zh-CN.face');
+  addTexts('zh-CN', zhCNFace);
 }

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { en } from './en';
 import { enDesk } from './en.desk';
+import { enFace } from './en.face';
 import { addTexts, hasText, textIn } from './texts';
 import { zhCN } from './zh-CN';
 import { zhCNDesk } from './zh-CN.desk';
+import { zhCNFace } from './zh-CN.face';
 
 interface Texts {
   [key: string]: string | Texts;
@@ -19,8 +21,8 @@ function flat(texts: Texts, prefix = ''): Map<string, string> {
   return found;
 }
 
-const chinese = flat({ ...zhCN, ...zhCNDesk });
-const english = flat({ ...en, ...enDesk });
+const chinese = flat({ ...zhCN, ...zhCNDesk, ...zhCNFace });
+const english = flat({ ...en, ...enDesk, ...enFace });
 
 const sources = import.meta.glob<string>('/src/**/*.{ts,tsx,css}', {
   query: '?raw',
