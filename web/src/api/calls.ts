@@ -50,6 +50,8 @@ export interface LessonDraft {
   starts_at: string;
   ends_at: string;
   learner_ids: string[];
+  /** Learners are known by their faces; decided with the plan, for good. */
+  face_checks?: boolean;
 }
 
 export const createLesson = (draft: LessonDraft): Answer<Lesson> =>

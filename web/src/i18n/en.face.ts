@@ -71,10 +71,16 @@ export const enFace: FaceTexts = {
     consentedAt: 'Agreed {{time}}',
   },
   faces: {
+    lesson: 'Face checks',
+    lessonHint:
+      'During class the server looks now and then whether it is the learner; the camera stays on. Learners without one can go without.',
+    lessonKept: 'Decided when the lesson was arranged; it cannot be changed.',
+    lessonYes: 'Yes',
+    lessonNo: 'No',
     title: 'Face approvals',
     lead: 'See whether it is the person, then approve. Compare with papers or the person first.',
-    known: '{{n}} enrolled',
-    waiting: '{{n}} waiting',
+    known: 'People enrolled',
+    waiting: 'Waiting',
     mode: 'How faces are checked',
     evidence_only: 'Pictures only, nothing compared',
     faces: 'Faces are compared',

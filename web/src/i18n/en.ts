@@ -346,7 +346,6 @@ export const en: CoreTexts = {
     checkOne: 'Check {{name}}',
     dark: 'Nothing seen',
     cameraFree: 'Without camera',
-    more: 'Actions for {{name}}',
     exempt: 'Go without a camera',
     exemptTitle: 'Let {{name}} go without a camera in this lesson?',
     exemptText:

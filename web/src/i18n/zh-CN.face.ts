@@ -64,10 +64,16 @@ export const zhCNFace = {
     consentedAt: '{{time}} 同意',
   },
   faces: {
+    lesson: '人脸核验',
+    lessonHint:
+      '上课时不定时核对学员是不是本人；摄像头要一直开着。没有摄像头的学员可以改成“不用摄像头”。',
+    lessonKept: '在安排课程时选定，之后不能改。',
+    lessonYes: '有',
+    lessonNo: '无',
     title: '人脸审核',
     lead: '看照片是不是本人，再批准。批准前请与身份证件或本人核对。',
-    known: '已登记 {{n}} 人',
-    waiting: '待审核 {{n}} 人',
+    known: '已登记（人）',
+    waiting: '待审核（人）',
     mode: '识别方式',
     evidence_only: '只留存画面，不比对',
     faces: '比对人脸',

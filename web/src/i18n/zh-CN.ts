@@ -339,7 +339,6 @@ export const zhCN = {
     checkOne: '点到 {{name}}',
     dark: '看不到画面',
     cameraFree: '不用摄像头',
-    more: '对 {{name}} 的操作',
     exempt: '不用摄像头',
     exemptTitle: '让 {{name}} 这节课不用摄像头？',
     exemptText: '这节课之后不再核对人脸，改为点到和提问。这项决定会记下您的名字。',

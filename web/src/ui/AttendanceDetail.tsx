@@ -104,14 +104,30 @@ function Checks({ checks }: { checks: AttendanceCheck[] }) {
           <span>
             {kind(check.kind)}
             <small>{t(check.by === 'staff' ? 'record.byStaff' : 'record.bySchedule')}</small>
+            <FindingText finding={check.finding} />
           </span>
-          <StateTag tone={outcomeTone(check.outcome)}>
-            <OutcomeText outcome={check.outcome} />
-          </StateTag>
+          <span className="check-ends">
+            <StateTag tone={outcomeTone(check.outcome)}>
+              <OutcomeText outcome={check.outcome} />
+            </StateTag>
+            {check.ruling && (
+              <StateTag tone="neutral" icon="people">
+                <OutcomeText outcome={check.ruling} />
+              </StateTag>
+            )}
+          </span>
         </li>
       ))}
     </ul>
   );
+}
+
+/** What the server saw, of a check that looks. */
+function FindingText({ finding }: { finding: string | null | undefined }) {
+  const { t, i18n } = useTranslation();
+  const key = `finding.${finding ?? ''}`;
+  if (!finding || !i18n.exists(key)) return null;
+  return <span className="check-finding">{t(key)}</span>;
 }
 
 /** The outcome of a check in a word. */

@@ -13,11 +13,12 @@ export function lessonTone(state: LessonState): Tone {
   return TONES[state];
 }
 
-const PASSING = ['passed', 'passed_low_assurance', 'exempt', 'void'];
+const PASSING = ['passed', 'exempt', 'void'];
 
 /** How the outcome of a check looks; none yet is waiting. */
 export function outcomeTone(outcome: string | null | undefined): Tone {
   if (outcome === null || outcome === undefined) return 'waiting';
+  if (outcome === 'passed_low_assurance') return 'waiting';
   if (PASSING.includes(outcome)) return 'ok';
   return outcome === 'interrupted' ? 'attention' : 'refused';
 }

@@ -12,9 +12,11 @@ import { antdParts, antdTokens, dark, light } from '../../ui/theme';
 import { Icon, type IconName } from '../../ui/Icon';
 import { NavLink } from '../../ui/NavLink';
 import { AuditPage } from './AuditPage';
+import { FacesPage } from './FacesPage';
 import { LessonsPage } from './LessonsPage';
 import { PeoplePage } from './PeoplePage';
 import { QuestionsPage } from './QuestionsPage';
+import { ReviewsPage } from './ReviewsPage';
 import { UnitsPage } from './UnitsPage';
 import './desk.css';
 
@@ -22,7 +24,14 @@ interface Section {
   path: string;
   right: string;
   icon: IconName;
-  text: 'desk.lessons' | 'desk.people' | 'desk.units' | 'desk.questions' | 'desk.audit';
+  text:
+    | 'desk.lessons'
+    | 'desk.people'
+    | 'desk.units'
+    | 'desk.questions'
+    | 'desk.audit'
+    | 'faces.title'
+    | 'reviews.title';
   page: React.ReactNode;
 }
 
@@ -47,6 +56,20 @@ const SECTIONS: Section[] = [
     icon: 'people',
     text: 'desk.people',
     page: <PeoplePage />,
+  },
+  {
+    path: 'faces',
+    right: 'people.manage',
+    icon: 'face',
+    text: 'faces.title',
+    page: <FacesPage />,
+  },
+  {
+    path: 'reviews',
+    right: 'people.manage',
+    icon: 'eye',
+    text: 'reviews.title',
+    page: <ReviewsPage />,
   },
   { path: 'units', right: 'units.manage', icon: 'board', text: 'desk.units', page: <UnitsPage /> },
   { path: 'audit', right: 'audit.read', icon: 'book', text: 'desk.audit', page: <AuditPage /> },

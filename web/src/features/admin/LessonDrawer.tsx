@@ -1,5 +1,16 @@
 import { useQuery } from '@tanstack/react-query';
-import { App, Button, DatePicker, Drawer, Form, Input, Select, Skeleton, TreeSelect } from 'antd';
+import {
+  App,
+  Button,
+  Checkbox,
+  DatePicker,
+  Drawer,
+  Form,
+  Input,
+  Select,
+  Skeleton,
+  TreeSelect,
+} from 'antd';
 import dayjs, { type Dayjs } from 'dayjs';
 import { useState } from 'react';
 import {
@@ -24,6 +35,7 @@ interface Draft {
   teacher_id?: string;
   time: [Dayjs, Dayjs];
   learner_ids: string[];
+  face_checks: boolean;
 }
 
 /** People offered at once; more are found by searching. */
@@ -70,8 +82,10 @@ async function save(lesson: Lesson | undefined, draft: Draft) {
     starts_at: draft.time[0].toISOString(),
     ends_at: draft.time[1].toISOString(),
   };
-  const { title, unit_id, teacher_id, learner_ids } = draft;
-  if (!lesson) return createLesson({ title, unit_id, teacher_id, learner_ids, ...times });
+  const { title, unit_id, teacher_id, learner_ids, face_checks } = draft;
+  if (!lesson) {
+    return createLesson({ title, unit_id, teacher_id, learner_ids, face_checks, ...times });
+  }
   const edited = await editLesson(lesson.id, { title, ...times });
   if (!edited.ok) return edited;
   const set = await setLessonLearners(lesson.id, learner_ids);
@@ -106,6 +120,7 @@ function LessonForm({ lesson, chosen, onDone }: FormProps) {
         unit_id: lesson?.unit.id ?? home,
         time: lesson ? [dayjs(lesson.starts_at), dayjs(lesson.ends_at)] : firstTime(),
         learner_ids: chosen.flatMap(accountOf),
+        face_checks: lesson?.face_checks === true,
       }}
       onFinish={change.mutate}
     >
@@ -145,6 +160,15 @@ function LessonForm({ lesson, chosen, onDone }: FormProps) {
       </Form.Item>
       <Form.Item name="learner_ids" label={t('lessons.learners')}>
         <LearnerSelect known={chosen} unitId={() => form.getFieldValue('unit_id') as string} />
+      </Form.Item>
+      <Form.Item
+        name="face_checks"
+        valuePropName="checked"
+        extra={lesson ? t('faces.lessonKept') : t('faces.lessonHint')}
+      >
+        <Checkbox disabled={lesson !== undefined} data-testid="lesson-faces">
+          {t('faces.lesson')}
+        </Checkbox>
       </Form.Item>
       <Refusal error={change.error} />
       <Button type="primary" htmlType="submit" loading={change.isPending} block>

@@ -158,6 +158,10 @@ function csvColumns(t: Translate, language: string): CsvColumn<Lesson>[] {
     { title: t('lessons.starts'), value: (lesson) => dateTime(lesson.starts_at, language) },
     { title: t('lessons.ends'), value: (lesson) => dateTime(lesson.ends_at, language) },
     { title: t('lessons.learners'), value: (lesson) => lesson.learners },
+    {
+      title: t('faces.lesson'),
+      value: (lesson) => (lesson.face_checks === true ? t('faces.lessonYes') : t('faces.lessonNo')),
+    },
     { title: t('lessons.state'), value: (lesson) => t(`lessonState.${lesson.state}`) },
   ];
 }
@@ -165,7 +169,20 @@ function csvColumns(t: Translate, language: string): CsvColumn<Lesson>[] {
 function useColumns(): ColumnsType<Lesson> {
   const { t, i18n } = useTranslation();
   return [
-    { title: t('lessons.name'), dataIndex: 'title' },
+    {
+      title: t('lessons.name'),
+      key: 'title',
+      render: (_, lesson) => (
+        <Space size={[8, 4]} wrap>
+          {lesson.title}
+          {lesson.face_checks === true && (
+            <StateTag tone="neutral" icon="face">
+              {t('faces.lesson')}
+            </StateTag>
+          )}
+        </Space>
+      ),
+    },
     { title: t('lessons.unit'), dataIndex: ['unit', 'name'], width: 160 },
     {
       title: t('lessons.teacher'),

@@ -13,6 +13,7 @@ import { outcomeTone } from '../../ui/lessonTone';
 import { Empty, Notice, Skeleton, StateTag, type Tone } from '../../ui/State';
 import { tell } from '../../ui/toasts';
 import { boardOrder } from './boardOrder';
+import { Exempt } from './Exempt';
 
 /** Rows come by events; this finds what was missed. */
 const REFETCH_MS = 10_000;
@@ -60,7 +61,7 @@ export default function BoardPanel({ lesson }: { lesson: Lesson }) {
       <Figures rows={rows} />
       <ul>
         {rows.map((row) => (
-          <Row key={row.account_id} row={row} onAsk={() => ask.mutate(row)} />
+          <Row key={row.account_id} lesson={lesson} row={row} onAsk={() => ask.mutate(row)} />
         ))}
       </ul>
     </div>
@@ -93,7 +94,7 @@ function Figures({ rows }: { rows: BoardRow[] }) {
   );
 }
 
-function Row({ row, onAsk }: { row: BoardRow; onAsk: () => void }) {
+function Row({ lesson, row, onAsk }: { lesson: Lesson; row: BoardRow; onAsk: () => void }) {
   const { t } = useTranslation();
   const isHere = row.presence === 'connected';
   return (
@@ -118,6 +119,14 @@ function Row({ row, onAsk }: { row: BoardRow; onAsk: () => void }) {
             {t('board.paused')}
           </StateTag>
         )}
+        {isHere && row.dark === true && (
+          <StateTag tone="attention" icon="cameraOff">
+            {t('board.dark')}
+          </StateTag>
+        )}
+        {lesson.face_checks === true && row.attendance_id && row.faces === false && (
+          <StateTag tone="neutral">{t('board.cameraFree')}</StateTag>
+        )}
         {row.needs_review && <StateTag tone="refused">{t('board.review')}</StateTag>}
       </div>
       <div className="board-numbers figures">
@@ -139,17 +148,20 @@ function Row({ row, onAsk }: { row: BoardRow; onAsk: () => void }) {
           )
         )}
       </div>
-      <button
-        type="button"
-        className="board-ask"
-        aria-label={t('board.checkOne', { name: row.name })}
-        title={t('board.checkOne', { name: row.name })}
-        disabled={!isHere || Boolean(row.pending)}
-        data-testid="board-check"
-        onClick={onAsk}
-      >
-        <Icon name="bell" size={18} />
-      </button>
+      <div className="board-acts">
+        <Exempt lesson={lesson} row={row} />
+        <button
+          type="button"
+          className="board-ask"
+          aria-label={t('board.checkOne', { name: row.name })}
+          title={t('board.checkOne', { name: row.name })}
+          disabled={!isHere || Boolean(row.pending)}
+          data-testid="board-check"
+          onClick={onAsk}
+        >
+          <Icon name="bell" size={18} />
+        </button>
+      </div>
     </li>
   );
 }
