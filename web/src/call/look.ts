@@ -24,6 +24,8 @@ export function isLook(kind: CheckKind): boolean {
  */
 export function nextGuide(guide: LookGuide, message: Said | null | undefined): LookGuide {
   if (!message) return { stage: guide.stage };
+  // Said at the end of a try; whether one may go on, the outcome tells.
+  if (message.code === 'not_confirmed') return { stage: guide.stage };
   if (GESTURES.includes(message.code)) return { stage: 'act' };
   if (message.code === 'look_straight' && guide.stage === 'act') return { stage: 'face_again' };
   return { stage: guide.stage, message };

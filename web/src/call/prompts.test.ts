@@ -180,6 +180,13 @@ describe('prompts that look', () => {
     expect(prompts.view.get()).toMatchObject({ guide: { stage: 'face_again' } });
   });
 
+  it('leave it to the outcome whether one may go on', () => {
+    const { prompts } = setUp();
+    prompts.open(look());
+    prompts.guide(said('not_confirmed'));
+    expect(prompts.view.get()).not.toHaveProperty('guide.message');
+  });
+
   it('take a sentence away when the server does', () => {
     const { prompts } = setUp();
     prompts.open(look({ kind: 'face', gesture: null }));

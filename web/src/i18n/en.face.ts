@@ -123,7 +123,7 @@ export const enFace: FaceTexts = {
     seen: 'Pictures of the check',
     noPictures: 'No pictures were kept',
     pictureAlt: 'Picture of the check at {{time}}',
-    similarity: 'Similarity',
+    similarity: 'Measured (a hint only)',
     outcome: 'Machine’s conclusion',
     asked: 'Asked at',
     passStands: 'It is the person: the pass stands',

@@ -114,7 +114,7 @@ export const zhCNFace = {
     seen: '核验画面',
     noPictures: '没有留存画面',
     pictureAlt: '{{time}} 的核验画面',
-    similarity: '相似度',
+    similarity: '比对数值（仅供参考）',
     outcome: '机器的结论',
     asked: '核验时间',
     passStands: '是本人，通过有效',

@@ -1,6 +1,10 @@
 import type { LocalVideoTrack } from 'livekit-client';
-import { useEffect, useRef, type ReactNode } from 'react';
+import { useEffect, useRef, useState, type ReactNode } from 'react';
 import type { Gesture } from '../api/types';
+
+/** Shapes of the picture, width by height: a computer's camera, and a phone held upright. */
+const WIDEST = 4 / 3;
+const TALLEST = 3 / 4;
 
 interface Props {
   track: LocalVideoTrack | undefined;
@@ -14,6 +18,11 @@ interface Props {
 /** One's own picture as in a mirror, with an oval for the face and the act that is asked. */
 export function FaceGuide({ track, label, gesture, children }: Props) {
   const video = useRef<HTMLVideoElement>(null);
+  const [shape, setShape] = useState(WIDEST);
+  const measure = () => {
+    const { videoWidth = 0, videoHeight = 0 } = video.current ?? {};
+    if (videoHeight > 0) setShape(Math.min(WIDEST, Math.max(TALLEST, videoWidth / videoHeight)));
+  };
   useEffect(() => {
     const element = video.current;
     if (!track || !element) return;
@@ -23,11 +32,24 @@ export function FaceGuide({ track, label, gesture, children }: Props) {
     };
   }, [track]);
   return (
-    <div className="face-guide room" data-testid="face-guide">
+    <div className="face-guide room" style={{ aspectRatio: shape }} data-testid="face-guide">
       {track ? (
         <>
-          <video ref={video} aria-label={label} muted playsInline autoPlay />
-          <svg className="face-oval" viewBox="0 0 400 300" aria-hidden="true">
+          <video
+            ref={video}
+            aria-label={label}
+            muted
+            playsInline
+            autoPlay
+            onLoadedMetadata={measure}
+            onResize={measure}
+          />
+          <svg
+            className="face-oval"
+            viewBox="0 0 400 300"
+            preserveAspectRatio="xMidYMid slice"
+            aria-hidden="true"
+          >
             <ellipse cx="200" cy="146" rx="88" ry="118" />
           </svg>
           {gesture && <GestureSign gesture={gesture} />}

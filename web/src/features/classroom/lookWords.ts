@@ -9,7 +9,7 @@ interface Words {
 export function lookWords(t: Translate, outcome: string): Words | undefined {
   const failed = (title: string, text: string): Words => ({
     title,
-    text: `${text} ${t('lookOutcome.withheld')}`,
+    text: `${text}\n${t('lookOutcome.withheld')}`,
   });
   switch (outcome) {
     case 'passed':
