@@ -237,6 +237,14 @@ describe('prompts that look', () => {
     expect(prompts.view.get()).toEqual({ phase: 'none' });
   });
 
+  it('take the place of a result that is still shown', () => {
+    const { prompts } = setUp();
+    prompts.open(look());
+    prompts.close(closed('failed_mismatch'));
+    prompts.open(look({ check_id: 'c2', nonce: 'm1' }));
+    expect(prompts.view.get()).toMatchObject({ phase: 'asking', prompt: { check_id: 'c2' } });
+  });
+
   it('can be declined, once', async () => {
     const { prompts, refused } = setUp();
     prompts.open(look());

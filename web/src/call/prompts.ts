@@ -113,7 +113,8 @@ export function createPrompts({ now, answer, renew, refuse }: PromptParts): Prom
       const isOver = untilDeadline(prompt) <= 0;
       if (seen.has(key) || closed.has(prompt.check_id) || isOver) return;
       const current = view.get();
-      if (current.phase === 'none') {
+      // The server looks already: a result that is still shown does not keep anybody from it.
+      if (current.phase === 'none' || (current.phase === 'done' && isLook(prompt.kind))) {
         remember(seen, key);
         show(prompt);
       } else if (current.phase === 'asking' && current.prompt.check_id === prompt.check_id) {
