@@ -90,6 +90,16 @@ stored_ids! {
     MessageId,
     /// A question or a poll put to a whole class.
     RoundId,
+    /// A film of the library, from its upload on.
+    FilmId,
+    /// A course of lessons on demand.
+    CourseId,
+    /// A film at its place in a course.
+    CourseLessonId,
+    /// One learner in one lesson of a course.
+    ViewingId,
+    /// One device that plays a lesson on demand.
+    PlaybackId,
 }
 
 macro_rules! wire_ids {

@@ -12,6 +12,7 @@ pub mod entropy;
 pub mod face;
 pub mod fact;
 pub mod id;
+pub mod library;
 pub mod limits;
 pub mod person;
 pub mod policy;
