@@ -75,9 +75,11 @@ const LAYERS: &[Layer] = &[
         // passwords with.
         // calamine, csv, encoding_rs and zip read files of questions.
         // rten runs networks on pictures that image_webp decodes; toml is the manifest of them.
-        // ring seals what object_store keeps.
-        crates: "argon2 bytes calamine csv ed25519_dalek encoding_rs image_webp jsonwebtoken \
-                 metrics object_store ring rten rten_tensor sha1 tokio toml tracing utoipa zip",
+        // ring seals what object_store keeps; futures_util reads uploads as they come; krilla draws
+        // reports and qrcode the way back to their server.
+        crates: "argon2 bytes calamine csv ed25519_dalek encoding_rs futures_util image_webp \
+                 jsonwebtoken krilla metrics object_store qrcode ring rten rten_tensor sha1 tokio \
+                 toml tracing utoipa zip",
     },
     Layer {
         name: "http",

@@ -25,6 +25,7 @@ pub struct Problem {
     code: &'static str,
     zh: String,
     en: String,
+    retry_after_s: Option<u64>,
     failure: Option<Arc<Failure>>,
 }
 
@@ -53,7 +54,21 @@ impl Problem {
             code,
             zh: zh.to_owned(),
             en: en.to_owned(),
+            retry_after_s: None,
             failure: None,
+        }
+    }
+
+    /// The same with the status that another protocol wants.
+    pub fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
+    /// The same with when to come again (RFC 9110 section 10.2.3).
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self {
+            retry_after_s: Some(seconds),
+            ..self
         }
     }
 
@@ -132,6 +147,9 @@ impl Problem {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -155,6 +173,7 @@ impl From<Refusal> for Problem {
             code: refusal.code,
             zh: refusal.zh,
             en: refusal.en,
+            retry_after_s: None,
             failure: None,
         }
     }

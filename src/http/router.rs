@@ -9,6 +9,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Description;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
@@ -17,8 +18,8 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::error::Problem;
 use super::lessons::Classrooms;
 use super::{
-    assets, attendances, audit, auth, boundary, chat, events, evidence, faces, health, lessons,
-    people, questions, redress, rounds, units, whip,
+    assets, attendances, audit, auth, boundary, chat, courses, events, evidence, faces, films,
+    health, lessons, people, playbacks, questions, redress, rounds, units, uploads, whip,
 };
 use crate::domain::limits::BODY_BYTES_MAX;
 use crate::domain::policy::{self, Capability};
@@ -127,6 +128,10 @@ fn api() -> Vec<Route> {
         questions::routes(),
         redress::routes(),
         rounds::routes(),
+        uploads::routes(),
+        films::routes(),
+        courses::routes(),
+        playbacks::routes(),
         events::routes(),
         evidence::routes(),
         faces::routes(),
@@ -156,6 +161,8 @@ fn specs(route: &Route) -> Vec<RouteSpec> {
                 (Method::PUT, &item.put),
                 (Method::PATCH, &item.patch),
                 (Method::DELETE, &item.delete),
+                (Method::HEAD, &item.head),
+                (Method::OPTIONS, &item.options),
             ];
             let present = methods
                 .into_iter()
@@ -196,8 +203,15 @@ pub fn router(app: App) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(app.clone())
         .merge(app.mounted.clone())
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new().compress_when(compressible()))
         .layer(middleware::from_fn_with_state(app, boundary::boundary))
+}
+
+/// Films are compressed already.
+fn compressible() -> impl Predicate {
+    DefaultPredicate::new()
+        .and(NotForContentType::const_new("video/"))
+        .and(NotForContentType::const_new("audio/"))
 }
 
 /// The routes with their gates, and what OpenAPI says of them.

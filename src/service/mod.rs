@@ -11,6 +11,7 @@ pub mod evidence;
 pub mod face;
 pub mod keys;
 pub mod ledger;
+pub mod library;
 pub mod outbox;
 pub mod password;
 pub mod people;
@@ -69,6 +70,8 @@ pub struct Context {
     pub captures: Captures,
     /// Typefaces of printed reports.
     pub typefaces: Arc<dyn Typefaces>,
+    /// Films.
+    pub library: library::Library,
     pub(crate) passwords: Arc<password::Passwords>,
     pub(crate) throttle: Arc<throttle::Throttle>,
 }
@@ -97,6 +100,7 @@ impl Context {
             looks: Arc::default(),
             captures: Captures::default(),
             typefaces: Arc::new(NoTypefaces),
+            library: library::Library::default(),
             passwords: Arc::default(),
             throttle: Arc::default(),
         }

@@ -12,6 +12,7 @@ use crate::shell::config::{Config, MediaTcp, Tls};
 use crate::shell::connections::{self, CONNECTIONS_MAX, OTHER_FILES};
 use crate::shell::data_dir::DataDir;
 use crate::shell::foundation::whole;
+use crate::shell::importer;
 use crate::shell::models::{self, State};
 use crate::shell::postgres::{self, Postgres};
 use crate::shell::tls;
@@ -77,6 +78,7 @@ pub async fn examine(config: &Config, now: DateTime<Utc>) -> Vec<Finding> {
     findings.push(disk(&config.data_dir));
     findings.push(files(connections::files_max()));
     findings.push(certificate(config, now).await);
+    findings.push(importer(config));
     findings.push(face_networks(&config.data_dir));
     findings
 }
@@ -261,7 +263,8 @@ fn disk(data_dir: &Path) -> Finding {
     }
 }
 
-fn free_bytes(path: &Path) -> Option<u64> {
+/// Space on the disk of a path that this user may take; none when it cannot be seen.
+pub(crate) fn free_bytes(path: &Path) -> Option<u64> {
     use std::os::unix::ffi::OsStrExt;
     let path = std::ffi::CString::new(path.as_os_str().as_bytes()).ok()?;
     // SAFETY: all zeros is a value of this plain structure.
@@ -269,6 +272,21 @@ fn free_bytes(path: &Path) -> Option<u64> {
     // SAFETY: the path ends with a zero, and the pointer is to a whole structure.
     let result = unsafe { libc::statvfs(path.as_ptr(), &raw mut state) };
     (result == 0).then(|| state.f_bavail * state.f_frsize)
+}
+
+/// Films are imported by an outside program.
+fn importer(config: &Config) -> Finding {
+    match importer::find(config.ffmpeg.as_deref()) {
+        Some(programs) => {
+            let sentence = format!("films are imported by {}", programs.cutter.display());
+            finding("ffmpeg", Verdict::Ok, sentence)
+        }
+        None => {
+            let advice = "no ffmpeg with ffprobe beside it: films cannot be uploaded; \
+                          apt-get install ffmpeg, or set the key ffmpeg";
+            finding("ffmpeg", Verdict::Attention, advice)
+        }
+    }
 }
 
 /// Every connection is an open file.

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::domain::library::bounds::LibraryBounds;
+use crate::service::library::Library;
 use crate::service::{Context, Failure};
 use crate::shell::clock::SystemClock;
 use crate::shell::config::Config;
@@ -116,13 +118,14 @@ impl Foundation {
         let url = database.url(config);
         let store = Store::connect(url, config.database_connections_max).await?;
         store.migrate().await?;
-        let context = Context::new(
+        let mut context = Context::new(
             Arc::new(SystemClock),
             Arc::new(OsEntropy),
             store,
             Arc::new(keys.signing),
             Arc::new(BlockingThreads),
         );
+        context.library = Library::at(&data_dir.join("library"), library_bounds(config));
         Ok(Self {
             context,
             api_key: keys.api,
@@ -142,5 +145,13 @@ impl Foundation {
             }
             Database::Outside | Database::Beside(_) => {}
         }
+    }
+}
+
+fn library_bounds(config: &Config) -> LibraryBounds {
+    LibraryBounds {
+        upload_bytes_max: u64::from(config.upload_mib_max) << 20,
+        library_bytes_max: u64::from(config.library_gib_max) << 30,
+        ..LibraryBounds::default()
     }
 }

@@ -19,10 +19,11 @@ use crate::shell::classroom::{Attendant, DrainError, deadlines};
 use crate::shell::config::{Config, MediaTcp, Tls};
 use crate::shell::connections::Connections;
 use crate::shell::foundation::{self, Foundation, whole};
+use crate::shell::importer::{self, Importer};
 use crate::shell::plane::Plane;
 use crate::shell::spool::{self, SpoolBounds};
 use crate::shell::typefaces::Installed;
-use crate::shell::{announcer, eyes, models, shutdown, telemetry, tls, webhooks};
+use crate::shell::{announcer, eyes, library, models, shutdown, telemetry, tls, webhooks};
 
 /// The published password of all demo accounts.
 pub const DEMO_PASSWORD: &str = "mingtang-demo";
@@ -118,6 +119,8 @@ async fn serve(
     tasks.spawn(eyes::follow_learners(context.clone(), plane.rooms.clone()));
     tasks.spawn(eyes::take_portraits(context.clone(), plane.rooms.clone()));
     tasks.spawn(eyes::prune(context.clone()));
+    tasks.spawn(library::upkeep(context.clone()));
+    let importer = start_importer(config, &context).await?;
     let folded = figures.clone();
     tasks.spawn(async move {
         loop {
@@ -162,10 +165,19 @@ async fn serve(
         tracing::warn!(%error, "the HTTP server did not end well");
     }
     attending.finish().await;
+    importer.stop().await;
     plane.stop();
     tasks.shutdown().await;
     sign_ledger(&context, &anchor).await;
     Ok(())
+}
+
+async fn start_importer(config: &Config, context: &Context) -> Result<Importer, Error> {
+    let programs = importer::find(config.ffmpeg.as_deref());
+    if programs.is_none() {
+        tracing::warn!("films cannot be uploaded: there is no ffmpeg; `mingtang doctor` says more");
+    }
+    Ok(Importer::start(context, programs).await?)
 }
 
 async fn end_rooms(plane: &Plane) {

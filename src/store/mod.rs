@@ -6,8 +6,10 @@ pub mod account;
 pub mod attendance;
 pub mod chat;
 pub mod constraint;
+pub mod course;
 pub mod evidence;
 pub mod face;
+pub mod film;
 pub mod ledger;
 pub mod lesson;
 pub mod names;
@@ -19,6 +21,7 @@ pub mod role;
 pub mod round;
 pub mod token;
 pub mod unit;
+pub mod viewing;
 pub mod webhook;
 
 use std::ops::{Deref, DerefMut};

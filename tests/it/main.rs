@@ -16,6 +16,7 @@ mod corpus;
 mod embedded_postgres;
 mod events;
 mod ledger;
+mod library;
 mod logs;
 mod media;
 mod outbox;

@@ -35,6 +35,7 @@ struct Subject {
     /// One lesson for every order, so that orders do not meet.
     lessons: BTreeMap<&'static str, String>,
     attendance: String,
+    course: String,
 }
 
 /// What may be asked of a lesson, and the lesson it is asked of in the samples.
@@ -111,6 +112,63 @@ fn classroom_sample(route: &RouteSpec, subject: &Subject) -> Option<(String, Val
     })
 }
 
+/// A request about films, courses and playing.
+fn library_sample(route: &RouteSpec, subject: &Subject) -> Option<(String, Value)> {
+    let path = route.path.clone();
+    let nobody = Uuid::nil();
+    Some(match (route.method.as_str(), route.path.as_str()) {
+        ("GET", "/api/library/films/{id}/media/{file}") => (
+            format!("/api/library/films/{nobody}/media/low.m3u8"),
+            Value::Null,
+        ),
+        ("POST", "/api/courses") => {
+            let unit = &subject.county;
+            (path, json!({"title": "法治教育", "unit_id": unit}))
+        }
+        (
+            "GET",
+            "/api/courses/{id}" | "/api/courses/{id}/progress" | "/api/courses/{id}/learners",
+        ) => {
+            let course = route.path.replace("{id}", &subject.course);
+            (course, Value::Null)
+        }
+        ("PUT", "/api/courses/{id}") => (
+            format!("/api/courses/{}", subject.course),
+            json!({"title": "法治教育"}),
+        ),
+        ("PUT", "/api/courses/{id}/learners") => (
+            format!("/api/courses/{}/learners", subject.course),
+            json!({"learner_ids": []}),
+        ),
+        ("POST", "/api/course-lessons/{id}/play") => (
+            format!("/api/course-lessons/{nobody}/play"),
+            json!({"device_id": "phone"}),
+        ),
+        ("GET", "/api/playbacks/{id}/media/{file}") => (
+            format!("/api/playbacks/{nobody}/media/low-00000.m4s"),
+            Value::Null,
+        ),
+        ("POST", "/api/playbacks/{id}/beat") => (
+            format!("/api/playbacks/{nobody}/beat"),
+            json!({"position_ms": 0, "playing": true, "visible": true}),
+        ),
+        ("POST", "/api/playbacks/{id}/end") => {
+            (format!("/api/playbacks/{nobody}/end"), Value::Null)
+        }
+        // Without the version of its protocol.
+        (_, "/api/library/uploads") => (path, Value::Null),
+        (_, "/api/library/uploads/{id}") => (format!("/api/library/uploads/{nobody}"), Value::Null),
+        ("GET" | "DELETE", "/api/library/films/{id}") => {
+            (format!("/api/library/films/{nobody}"), Value::Null)
+        }
+        ("PATCH", "/api/library/films/{id}") => (
+            format!("/api/library/films/{nobody}"),
+            json!({"title": "社区矫正法"}),
+        ),
+        _ => return None,
+    })
+}
+
 fn merged(mut one: Value, other: Value) -> Value {
     let more = other.as_object().unwrap().clone();
     one.as_object_mut().unwrap().extend(more);
@@ -156,7 +214,9 @@ fn sample(route: &RouteSpec, subject: &Subject, persona: &str) -> Option<(String
     let plain = |body| (route.path.clone(), body);
     Some(match (route.method.as_str(), route.path.as_str()) {
         // An access token of the API is none for media rooms.
-        ("GET" | "POST" | "PATCH" | "DELETE", path) if is_media(path) => plain(Value::Null),
+        ("GET" | "POST" | "PATCH" | "DELETE" | "OPTIONS", path) if is_media(path) => {
+            plain(Value::Null)
+        }
         ("POST", "/api/auth/login") => plain(json!({"username": "learner2", "password": PASSWORD})),
         ("POST", "/api/auth/refresh" | "/api/auth/logout") => plain(Value::Null),
         ("POST", "/api/me/password") => {
@@ -187,7 +247,11 @@ fn sample(route: &RouteSpec, subject: &Subject, persona: &str) -> Option<(String
             json!({"new_password": "another phrase"}),
         ),
         ("GET", path) if !path.contains('{') => plain(Value::Null),
-        _ => return face_sample(route, subject).or_else(|| classroom_sample(route, subject)),
+        _ => {
+            return face_sample(route, subject)
+                .or_else(|| classroom_sample(route, subject))
+                .or_else(|| library_sample(route, subject));
+        }
     })
 }
 
@@ -258,7 +322,11 @@ async fn subject() -> Subject {
         .post(&entry, json!({"device_id": "phone"}))
         .await
         .json();
+    let teacher = server.sign_in("teacher").await;
+    let course = json!({"title": "法治教育", "unit_id": server.demo.county.id});
+    let course = teacher.post("/api/courses", course).await.json();
     Subject {
+        course: course["id"].as_str().unwrap().to_owned(),
         attendance: joined["attendance_id"].as_str().unwrap().to_owned(),
         lessons,
         person: learner.me["person_id"].as_str().unwrap().to_owned(),

@@ -1,9 +1,12 @@
 //! A server's context with time and chance played by hand.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use mingtang::domain::entropy::{Clock, Entropy};
+use mingtang::domain::library::bounds::LibraryBounds;
+use mingtang::service::library::Library;
 use mingtang::service::{Context, Keys};
 use mingtang::shell::workers::BlockingThreads;
 use mingtang::store::Store;
@@ -17,6 +20,7 @@ pub struct World {
     pub clock: Arc<ManualClock>,
     entropy: Arc<CountedEntropy>,
     url: String,
+    folder: tempfile::TempDir,
     _database: Option<Database>,
 }
 
@@ -34,12 +38,15 @@ impl World {
     pub async fn at(url: &str) -> Self {
         let clock = Arc::new(ManualClock::new());
         let entropy = Arc::new(CountedEntropy::default());
-        let context = context(url, clock.clone(), entropy.clone()).await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut context = context(url, clock.clone(), entropy.clone()).await;
+        context.library = Library::at(folder.path(), LibraryBounds::default());
         Self {
             context,
             clock,
             entropy,
             url: url.to_owned(),
+            folder,
             _database: None,
         }
     }
@@ -47,7 +54,14 @@ impl World {
     /// What a second server process on the same database would have; chance goes on, since no
     /// process draws again what another drew.
     pub async fn restarted(&self) -> Context {
-        context(&self.url, self.clock.clone(), self.entropy.clone()).await
+        let mut context = context(&self.url, self.clock.clone(), self.entropy.clone()).await;
+        context.library = Library::at(self.folder.path(), LibraryBounds::default());
+        context
+    }
+
+    /// Where its films are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// A connection that no rule of ours stands before: a hand in the database.

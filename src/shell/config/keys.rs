@@ -139,6 +139,25 @@ pub const KEYS: &[Key] = &[
                   `devkey` unless said otherwise.",
     },
     Key {
+        name: "ffmpeg",
+        default: None,
+        range: "path, or the name of a program on the search path",
+        meaning: "The ffmpeg that imports films, with its ffprobe beside it. By default `ffmpeg` \
+                  of the search path; without one no films can be uploaded.",
+    },
+    Key {
+        name: "upload_mib_max",
+        default: Some("4096"),
+        range: "MiB, 1 to 65536",
+        meaning: "Largest file of a film.",
+    },
+    Key {
+        name: "library_gib_max",
+        default: Some("200"),
+        range: "GiB, 1 to 65536",
+        meaning: "What all films and unfinished uploads may take together.",
+    },
+    Key {
         name: "log_format",
         default: Some("text"),
         range: "`text` or `json`",

@@ -1,0 +1,6 @@
+//! Lessons on demand: uploads, imports by the real ffmpeg, and playing by a clock played by hand.
+
+mod imports;
+mod playing;
+mod tus;
+mod uploads;
