@@ -4,6 +4,7 @@ import type {
   AttendanceSummary,
   BoardRow,
   ChatMessage,
+  Film,
   Lesson,
   Prompt,
   PromptClosed,
@@ -24,6 +25,8 @@ export interface ServerEvents {
   look_message: LookMessage;
   face_capture: FaceCapture;
   face_changed: OwnFace;
+  film_changed: Film;
+  courses_changed: Record<string, never>;
   reset: Record<string, never>;
 }
 
@@ -41,6 +44,8 @@ const KINDS: EventKind[] = [
   'look_message',
   'face_capture',
   'face_changed',
+  'film_changed',
+  'courses_changed',
   'reset',
 ];
 

@@ -23,6 +23,9 @@ export const keys = {
   units: ['units'] as const,
   people: ['people'] as const,
   questions: ['questions'] as const,
+  films: ['films'] as const,
+  courses: ['courses'] as const,
+  myCourses: ['my-courses'] as const,
   audit: ['audit'] as const,
   ownFace: ['own-face'] as const,
   faces: ['faces'] as const,
@@ -107,6 +110,12 @@ export function startLiveUpdates(): void {
     void queryClient.invalidateQueries({ queryKey: keys.attendance(summary.id) });
   });
   events.on('face_changed', (face) => queryClient.setQueryData(keys.ownFace, face));
+  events.on('film_changed', () => {
+    void queryClient.invalidateQueries({ queryKey: keys.films });
+  });
+  events.on('courses_changed', () => {
+    void queryClient.invalidateQueries({ queryKey: keys.myCourses });
+  });
   events.on('reset', () => void queryClient.invalidateQueries());
 
   let account: string | undefined;

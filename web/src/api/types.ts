@@ -283,6 +283,92 @@ export interface ServerInfo {
   demo: boolean;
 }
 
+export type FilmState = 'uploading' | 'uploaded' | 'queued' | 'importing' | 'ready' | 'refused';
+
+export interface Film {
+  id: string;
+  title: string;
+  unit_id: string;
+  unit_name: string;
+  owner_name: string;
+  state: FilmState;
+  length: number;
+  received: number;
+  percent: number;
+  waits_for_importer: boolean;
+  reason?: string | null;
+  duration_ms?: number | null;
+  picture: boolean;
+  lessons: number;
+  expires_at?: string | null;
+  created_at: string;
+}
+
+export interface CoursePlan {
+  title: string;
+  about: string;
+  required_s: number;
+  speed_percent: number;
+  prerequisite_ids: string[];
+  chapters: { title: string; lessons: { id?: string; title: string; film_id: string }[] }[];
+}
+
+export interface Course extends CoursePlan {
+  id: string;
+  unit_id: string;
+  unit_name: string;
+  learners: number;
+}
+
+export interface CourseStanding {
+  watched_s: number;
+  lessons_finished: number;
+  lessons: number;
+  complete: boolean;
+}
+
+export interface LearnerStanding extends CourseStanding {
+  account_id: string;
+  name: string;
+}
+
+export interface MyCourseLesson {
+  id: string;
+  title: string;
+  ready: boolean;
+  duration_ms: number;
+  picture: boolean;
+  watched_ms: number;
+  finished: boolean;
+}
+
+export interface MyCourse extends CourseStanding {
+  id: string;
+  title: string;
+  about: string;
+  unit_name: string;
+  required_s: number;
+  waits_for: string[];
+  chapters: { title: string; lessons: MyCourseLesson[] }[];
+}
+
+export interface PlayState {
+  watched_ms: number;
+  finished: boolean;
+  server_time: string;
+}
+
+export interface Play {
+  playback_id: string;
+  title: string;
+  duration_ms: number;
+  resume_ms: number;
+  speed_percent: number;
+  picture: boolean;
+  sound: boolean;
+  state: PlayState;
+}
+
 export interface Items<T> {
   items: T[];
 }

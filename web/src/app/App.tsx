@@ -26,6 +26,8 @@ const FacePage = lazy(async () => {
   ]);
   return page;
 });
+const MyCourses = lazy(() => patiently(() => import('../features/ondemand/MyCourses')));
+const Player = lazy(() => patiently(() => import('../features/ondemand/Player')));
 const Desk = lazy(async () => {
   const [page] = await Promise.all([
     patiently(() => import('../features/admin/Desk')),
@@ -53,6 +55,9 @@ export function App() {
           </Route>
           <Route path="/lessons/:id">
             <SignedIn page={<Waiting page={<Classroom />} />} />
+          </Route>
+          <Route path="/study/:id">
+            <SignedIn page={<Waiting page={<Player />} />} />
           </Route>
           <Route>
             <SignedIn page={<Page />} />
@@ -176,6 +181,9 @@ function Pages() {
       </Route>
       <Route path="/face">
         <FacePage />
+      </Route>
+      <Route path="/study">
+        <MyCourses />
       </Route>
       <Route path="/desk/*?">
         <Desk />

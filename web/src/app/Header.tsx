@@ -35,6 +35,11 @@ export function Header() {
           {t('app.today')}
         </NavLink>
         {isLearner && (
+          <NavLink to="/study" testId="nav-study">
+            {t('app.study')}
+          </NavLink>
+        )}
+        {isLearner && (
           <NavLink to="/record" testId="nav-record">
             {t('app.myRecord')}
           </NavLink>

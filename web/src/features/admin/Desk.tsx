@@ -13,6 +13,8 @@ import { Icon, type IconName } from '../../ui/Icon';
 import { NavLink } from '../../ui/NavLink';
 import { AuditPage } from './AuditPage';
 import { FacesPage } from './FacesPage';
+import { CoursesPage } from './CoursesPage';
+import { FilmsPage } from './FilmsPage';
 import { LessonsPage } from './LessonsPage';
 import { PeoplePage } from './PeoplePage';
 import { QuestionsPage } from './QuestionsPage';
@@ -29,6 +31,8 @@ interface Section {
     | 'desk.people'
     | 'desk.units'
     | 'desk.questions'
+    | 'desk.films'
+    | 'desk.courses'
     | 'desk.audit'
     | 'faces.title'
     | 'reviews.title';
@@ -49,6 +53,20 @@ const SECTIONS: Section[] = [
     icon: 'question',
     text: 'desk.questions',
     page: <QuestionsPage />,
+  },
+  {
+    path: 'courses',
+    right: 'lessons.manage',
+    icon: 'play',
+    text: 'desk.courses',
+    page: <CoursesPage />,
+  },
+  {
+    path: 'films',
+    right: 'lessons.manage',
+    icon: 'film',
+    text: 'desk.films',
+    page: <FilmsPage />,
   },
   {
     path: 'people',

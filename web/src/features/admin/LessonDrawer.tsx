@@ -187,7 +187,7 @@ interface LearnerSelectProps {
   onChange?: (ids: string[]) => void;
 }
 
-function LearnerSelect({ id, known, unitId, value = [], onChange }: LearnerSelectProps) {
+export function LearnerSelect({ id, known, unitId, value = [], onChange }: LearnerSelectProps) {
   const { t } = useTranslation();
   const { message } = App.useApp();
   const problemText = useProblemText();
