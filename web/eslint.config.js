@@ -4,6 +4,7 @@ import globals from 'globals';
 import tseslint from 'typescript-eslint';
 
 const features = ['session', 'home', 'classroom', 'attendance', 'face', 'admin'];
+const features = ['session', 'home', 'classroom', 'attendance', 'ondemand', 'admin'];
 
 // The layers, lowest first. A folder imports from those before it and from itself.
 const layers = ['lib', 'i18n', 'api', 'call', 'ui', 'features', 'app'];

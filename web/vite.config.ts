@@ -17,7 +17,7 @@ export default defineConfig({
           groups: [
             {
               name: 'base',
-              test: /src\/(api|lib|ui)\/(?!Attendance|Timeline|timeline|csv)|node_modules\/(@tanstack|wouter|regexparam|use-sync-external-store)\//,
+              test: /src\/(api|lib|ui)\/(?!Attendance|Timeline|timeline|csv|film|library)|node_modules\/(@tanstack|wouter|regexparam|use-sync-external-store)\//,
             },
             { name: 'call', test: /src\/call\/|node_modules\/@?livekit/ },
           ],

@@ -305,7 +305,11 @@ impl Viewing {
                 self.served = served.clone();
                 self.playback = None;
             }
-            ViewingFact::LessonFinished { at } => self.finished_at = Some(*at),
+            ViewingFact::LessonFinished { at } => {
+                self.finished_at = Some(*at);
+                let served_ms = self.served.frontier_ms().min(self.duration_ms);
+                self.watched_ms = self.watched_ms.max(served_ms);
+            }
         }
     }
 

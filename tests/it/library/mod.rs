@@ -1,6 +1,7 @@
 //! Lessons on demand: uploads, imports by the real ffmpeg, and playing by a clock played by hand.
 
 mod imports;
+mod killed;
 mod playing;
 mod tus;
 mod uploads;

@@ -1,13 +1,15 @@
 import { UploadOutlined } from '@ant-design/icons';
 import { useQuery } from '@tanstack/react-query';
-import { App, Button, Drawer, Form, Input, Progress, Space, TreeSelect, Upload } from 'antd';
+import { App, Button, Drawer, Form, Input, Progress, Skeleton, Space } from 'antd';
+import { TreeSelect, Upload } from 'antd';
 import type { ColumnsType } from 'antd/es/table';
-import { useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 import { client } from '../../api/client';
 import { listFilms, removeFilm, renameFilm } from '../../api/library';
 import { keys, queryClient } from '../../api/live';
 import type { Film } from '../../api/types';
 import { useTranslation } from '../../i18n/useText';
+import { patiently } from '../../lib/patiently';
 import { unwrap } from '../../lib/result';
 import { useStore } from '../../lib/store';
 import { dateTime, runningTime } from '../../lib/time';
@@ -20,6 +22,9 @@ import { Sendings } from './Sendings';
 import { send, sendings } from './uploads';
 import { unitTree, useChange, useUnits } from './queries';
 import { useFilters } from './useFilters';
+
+/** What plays films is loaded for those who look at one. */
+const FilmPreview = lazy(() => patiently(() => import('./FilmPreview')));
 
 /** An import that another person began is seen to go on within this time. */
 const REFETCH_MS = 5000;
@@ -42,8 +47,9 @@ export function FilmsPage() {
         ? REFETCH_MS
         : false,
   });
+  const previewed = films.data?.items.find((film) => film.id === get('preview'));
   const columns: ColumnsType<Film> = [
-    { title: t('films.name'), dataIndex: 'title', width: 240 },
+    { title: t('films.name'), dataIndex: 'title' },
     {
       title: t('films.state'),
       key: 'state',
@@ -54,29 +60,36 @@ export function FilmsPage() {
       title: t('films.duration'),
       key: 'duration',
       width: 110,
-      render: (_, film) => (film.duration_ms ? runningTime(film.duration_ms / 1000) : '–'),
-    },
-    {
-      title: t('films.size'),
-      key: 'size',
-      width: 100,
-      render: (_, film) => sizeText(film.length),
+      render: (_, film) => (
+        <div className="figures">
+          {film.duration_ms ? runningTime(film.duration_ms / 1000) : '–'}
+          <div className="hint">{sizeText(film.length)}</div>
+        </div>
+      ),
     },
     { title: t('films.lessons'), dataIndex: 'lessons', width: 110 },
-    { title: t('films.unit'), dataIndex: 'unit_name', width: 150 },
-    { title: t('films.owner'), dataIndex: 'owner_name', width: 100 },
     {
-      title: t('films.createdAt'),
-      key: 'created',
-      width: 160,
-      render: (_, film) => dateTime(film.created_at, i18n.language),
+      title: t('films.owner'),
+      key: 'owner',
+      width: 190,
+      render: (_, film) => (
+        <div>
+          {film.owner_name} · {film.unit_name}
+          <div className="hint figures">{dateTime(film.created_at, i18n.language)}</div>
+        </div>
+      ),
     },
     {
       title: t('desk.actions'),
       key: 'actions',
-      width: 150,
-      fixed: 'right',
-      render: (_, film) => <FilmActions film={film} onRename={() => setRenamed(film)} />,
+      width: 200,
+      render: (_, film) => (
+        <FilmActions
+          film={film}
+          onPreview={() => open({ preview: film.id })}
+          onRename={() => setRenamed(film)}
+        />
+      ),
     },
   ];
   return (
@@ -110,7 +123,7 @@ export function FilmsPage() {
         columns={columns}
         rows={films.data?.items ?? []}
         loading={films}
-        scroll={{ x: 1240 }}
+        scroll={{ x: 1040 }}
         empty={
           q === '' ? (
             <Empty icon="film" title={t('films.empty')} hint={t('films.emptyHint')} />
@@ -129,6 +142,19 @@ export function FilmsPage() {
           onClose={() => set({ new: undefined })}
         >
           <UploadForm onDone={() => set({ new: undefined })} />
+        </Drawer>
+      )}
+      {previewed && (
+        <Drawer
+          open
+          size={720}
+          title={previewed.title}
+          onClose={() => set({ preview: undefined })}
+          destroyOnHidden
+        >
+          <Suspense fallback={<Skeleton active />}>
+            <FilmPreview film={previewed} />
+          </Suspense>
         </Drawer>
       )}
       {renamed && (
@@ -154,7 +180,7 @@ function FilmStateCell({ film }: { film: Film }) {
     film.state === 'uploading' && !sent ? t('films.interrupted') : t(`films.${film.state}`);
   return (
     <div className="desk-film-state" data-testid="film-state" data-state={film.state}>
-      <StateTag tone={FILM_TONE[film.state]}>{word}</StateTag>
+      <StateTag tone={sent ? 'waiting' : FILM_TONE[film.state]}>{word}</StateTag>
       {film.state === 'importing' && <Progress percent={film.percent} size="small" />}
       {film.state === 'uploading' && !sent && (
         <span className="hint">
@@ -169,7 +195,13 @@ function FilmStateCell({ film }: { film: Film }) {
   );
 }
 
-function FilmActions({ film, onRename }: { film: Film; onRename: () => void }) {
+interface ActionsProps {
+  film: Film;
+  onPreview: () => void;
+  onRename: () => void;
+}
+
+function FilmActions({ film, onPreview, onRename }: ActionsProps) {
   const { t } = useTranslation();
   const { modal, message } = App.useApp();
   const sent = useStore(sendings).some((sending) => sending.id === film.id);
@@ -202,6 +234,11 @@ function FilmActions({ film, onRename }: { film: Film; onRename: () => void }) {
   };
   return (
     <Space size={0} wrap>
+      {film.state === 'ready' && (
+        <Button type="link" size="small" data-testid="film-preview" onClick={onPreview}>
+          {t('films.preview')}
+        </Button>
+      )}
       {film.state === 'uploading' && !sent ? (
         <Upload accept={ACCEPT} beforeUpload={goOn} showUploadList={false}>
           <Button type="link" size="small" data-testid="film-resume">
@@ -217,7 +254,6 @@ function FilmActions({ film, onRename }: { film: Film; onRename: () => void }) {
         <Button
           type="link"
           size="small"
-          danger
           disabled={film.lessons > 0}
           data-testid="film-remove"
           onClick={confirm}

@@ -65,14 +65,6 @@ export function Controls({ play, playback, stage }: Props) {
             </select>
           </label>
         )}
-        {play.picture && play.sound && (
-          <Button
-            icon={moment.soundOnly ? 'film' : 'sound'}
-            onClick={() => playback.setSoundOnly(!moment.soundOnly)}
-          >
-            {moment.soundOnly ? t('player.picture') : t('player.sound')}
-          </Button>
-        )}
         <Button
           icon={moment.muted ? 'soundOff' : 'sound'}
           aria-label={moment.muted ? t('player.unmute') : t('player.mute')}
@@ -80,6 +72,15 @@ export function Controls({ play, playback, stage }: Props) {
           onClick={() => playback.setMuted(!moment.muted)}
         />
         <FullScreen stage={stage} />
+        {play.picture && play.sound && (
+          <Button
+            className="player-sound-only"
+            icon={moment.soundOnly ? 'film' : 'sound'}
+            onClick={() => playback.setSoundOnly(!moment.soundOnly)}
+          >
+            {moment.soundOnly ? t('player.picture') : t('player.sound')}
+          </Button>
+        )}
       </div>
     </div>
   );

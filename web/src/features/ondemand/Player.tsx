@@ -110,7 +110,7 @@ function TopBar({ title }: { title: string }) {
   return (
     <header className="player-top">
       <ButtonLink to="/study" look="plain" icon="left" data-testid="player-back">
-        {t('player.toList')}
+        <span className="player-back">{t('player.toList')}</span>
       </ButtonLink>
       <h1>{title}</h1>
     </header>
@@ -174,7 +174,9 @@ function State({ play, playback, id }: { play: Play; playback: Playback; id: str
       ? t('player.hidden')
       : moment.playing
         ? t('player.playing')
-        : t('player.paused');
+        : moment.finished
+          ? t('study.finished')
+          : t('player.paused');
   return (
     <div className="player-state">
       <p role="status" data-testid="player-state">

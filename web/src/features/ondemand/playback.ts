@@ -5,7 +5,7 @@ import { deviceId } from '../../lib/preferences';
 import { createStore } from '../../lib/store';
 import type { Problem } from '../../lib/result';
 import { patiently } from '../../lib/patiently';
-import type { FilmSource } from './film';
+import type { FilmSource } from '../../lib/film';
 
 /** So often the player says where it is. */
 const BEAT_MS = 5000;
@@ -94,7 +94,7 @@ export function createPlayback(lessonId: string) {
   const start = async (takeOver: boolean) => {
     letGo();
     state.set({ status: 'starting' });
-    const { canPlay } = await patiently(() => import('./film'));
+    const { canPlay } = await patiently(() => import('../../lib/film'));
     if (!canPlay()) {
       state.set({ status: 'failed', problem: undefined, reason: 'unsupported' });
       return;
@@ -121,7 +121,7 @@ export function createPlayback(lessonId: string) {
     const play = opened();
     video = element;
     if (!play) return;
-    const { attachFilm } = await patiently(() => import('./film'));
+    const { attachFilm } = await patiently(() => import('../../lib/film'));
     if (closed || opened() !== play) return;
     film = attachFilm(element, client.accessToken, (status) => {
       if (status === 409) {
