@@ -3,8 +3,7 @@ import hooks from 'eslint-plugin-react-hooks';
 import globals from 'globals';
 import tseslint from 'typescript-eslint';
 
-const features = ['session', 'home', 'classroom', 'attendance', 'face', 'admin'];
-const features = ['session', 'home', 'classroom', 'attendance', 'ondemand', 'admin'];
+const features = ['session', 'home', 'classroom', 'attendance', 'face', 'ondemand', 'admin'];
 
 // The layers, lowest first. A folder imports from those before it and from itself.
 const layers = ['lib', 'i18n', 'api', 'call', 'ui', 'features', 'app'];
