@@ -100,6 +100,10 @@ stored_ids! {
     ViewingId,
     /// One device that plays a lesson on demand.
     PlaybackId,
+    /// A recording of a room's session.
+    RecordingId,
+    /// One source of one participant in a recording.
+    RecordedTrackId,
 }
 
 macro_rules! wire_ids {

@@ -16,5 +16,6 @@ pub mod library;
 pub mod limits;
 pub mod person;
 pub mod policy;
+pub mod recording;
 pub mod refusal;
 pub mod unit;
