@@ -52,8 +52,9 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "media",
         imports: "media domain",
-        // sha1 for STUN's integrity; tracing because packets are logged at trace.
-        crates: "aes_gcm bytes ring rtc sha1 tracing",
+        // sha1 for STUN's integrity; tracing because packets are logged at trace; webm_iterable
+        // for the files of recordings.
+        crates: "aes_gcm bytes ring rtc sha1 tracing webm_iterable",
     },
     Layer {
         name: "store",

@@ -104,7 +104,8 @@ pub enum Command {
         /// The tap.
         tap: TapId,
     },
-    /// A tap of [`TapWant::Stills`] wants one, taken from now on.
+    /// A tap of [`TapWant::Stills`] wants one, taken from now on; one of [`TapWant::Everything`]
+    /// wants a key frame soon, though nothing is missing.
     WantStill {
         /// The tap.
         tap: TapId,

@@ -310,10 +310,15 @@ impl Coverage {
     /// Adds an entry.
     pub fn add(&mut self, from: DateTime<Utc>, to: DateTime<Utc>, gap: Option<GapCause>) {
         let length = u64::try_from((to - from).num_milliseconds()).unwrap_or(0);
+        self.add_ms(length, gap);
+    }
+
+    /// Adds what all entries of one kind make.
+    pub fn add_ms(&mut self, length_ms: u64, gap: Option<GapCause>) {
         match gap {
-            None => self.recorded_ms += length,
-            Some(cause) if cause.is_loss() => self.lost_ms += length,
-            Some(_) => self.off_ms += length,
+            None => self.recorded_ms += length_ms,
+            Some(cause) if cause.is_loss() => self.lost_ms += length_ms,
+            Some(_) => self.off_ms += length_ms,
         }
     }
 }

@@ -67,7 +67,7 @@ impl Tapping {
     }
 
     /// Asks for a still, which [`Tapping::next`] then brings; one that is not brought yet is not
-    /// asked for twice.
+    /// asked for twice. Of a track that is tapped whole a key frame comes soon.
     pub async fn want_still(&self) {
         let tap = self.line.tap();
         // A room that is gone ends the line too.

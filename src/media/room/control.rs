@@ -158,14 +158,25 @@ impl Room {
 
     /// Notes whether a participant records; true when with that a recording began or ended.
     pub(super) fn note_recorder(&mut self, participant: ParticipantId) -> bool {
-        let was_recorded = !self.recorders.is_empty();
+        let was_recorded = self.is_recorded();
         let member = self.members.get(&participant);
         if member.is_some_and(|member| member.admission.permissions.recorder) {
             self.recorders.insert(participant);
         } else {
             self.recorders.remove(&participant);
         }
-        self.recorders.is_empty() == was_recorded
+        self.is_recorded() != was_recorded
+    }
+
+    /// Somebody records, perhaps hidden, or the server itself does.
+    pub(super) fn is_recorded(&self) -> bool {
+        self.recorded_here || !self.recorders.is_empty()
+    }
+
+    pub(super) fn set_recorded(&mut self, recorded: bool) {
+        let was_recorded = self.is_recorded();
+        self.recorded_here = recorded;
+        self.tell_recorded(self.is_recorded() != was_recorded);
     }
 
     /// Everybody is told when a recording begins or ends, also by somebody hidden.

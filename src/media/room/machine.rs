@@ -38,6 +38,8 @@ pub struct Room {
     /// Participants with a negotiated track: what a newcomer has to look at.
     pub(super) publishers: BTreeSet<ParticipantId>,
     pub(super) recorders: BTreeSet<ParticipantId>,
+    /// The server itself records.
+    pub(super) recorded_here: bool,
     pub(super) speaking: BTreeMap<SourceId, Speaking>,
     pub(super) timers: Timers<Timer>,
     /// Whose view changed within this input.
@@ -94,6 +96,7 @@ impl Room {
             taps: BTreeMap::new(),
             publishers: BTreeSet::new(),
             recorders: BTreeSet::new(),
+            recorded_here: false,
             speaking: BTreeMap::new(),
             timers: Timers::new(),
             changed: BTreeSet::new(),
@@ -153,7 +156,7 @@ impl Room {
             created_at: self.config.created_at,
             participants: u32::try_from(shown).unwrap_or(u32::MAX),
             publishers: u32::try_from(self.publishers.len()).unwrap_or(u32::MAX),
-            is_recorded: !self.recorders.is_empty(),
+            is_recorded: self.is_recorded(),
         }
     }
 
@@ -222,6 +225,7 @@ impl Room {
             Input::Tap(wish) => self.tap(&wish),
             Input::Untap { tap } => self.untap(tap),
             Input::WantStill { tap } => self.want_still(tap),
+            Input::SetRecorded(recorded) => self.set_recorded(recorded),
             Input::SetPolicy(policy) => self.set_policy(policy),
             Input::Close { reason } => self.close(reason),
         }

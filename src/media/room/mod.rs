@@ -155,11 +155,13 @@ pub enum Input {
         /// The tap.
         tap: TapId,
     },
-    /// A tap of [`TapWant::Stills`] wants a picture.
+    /// See [`crate::media::command::Command::WantStill`].
     WantStill {
         /// The tap.
         tap: TapId,
     },
+    /// The server itself records, or does not any more; everybody is told.
+    SetRecorded(bool),
     /// The domain changed who may receive, see and message whom.
     SetPolicy(Arc<dyn Policy>),
     /// The room ends for everybody.

@@ -91,6 +91,8 @@ enum State {
         /// The encoding that frames are taken of.
         encoding: Option<u8>,
         gap: bool,
+        /// A key frame is wanted though nothing is missing.
+        renew: bool,
     },
 }
 
@@ -215,6 +217,7 @@ impl Taps {
             TapWant::Everything => State::Everything {
                 encoding: None,
                 gap: false,
+                renew: false,
             },
         };
         source.taps.push(Tap {
@@ -238,12 +241,16 @@ impl Taps {
             return;
         };
         let known = source.taps.iter_mut().find(|known| known.id == tap);
-        if let Some(State::Stills { wanted_since }) = known.map(|tap| &mut tap.state) {
-            *wanted_since = Some(now);
-            source
-                .streams
-                .iter_mut()
-                .for_each(|stream| stream.asked_at = None);
+        match known.map(|tap| &mut tap.state) {
+            Some(State::Stills { wanted_since }) => {
+                *wanted_since = Some(now);
+                source
+                    .streams
+                    .iter_mut()
+                    .for_each(|stream| stream.asked_at = None);
+            }
+            Some(State::Everything { renew, .. }) => *renew = true,
+            None => {}
         }
         source.ask(now, &mut self.notes);
         self.ticked_at.get_or_insert(now);
@@ -336,6 +343,7 @@ impl State {
                 Self::Everything {
                     encoding: present,
                     gap,
+                    renew,
                 },
                 Came::Frame { frame, .. },
             ) => {
@@ -345,12 +353,14 @@ impl State {
                     return None;
                 }
                 *present = Some(encoding);
+                *renew &= !frame.is_key;
                 came.tapped(std::mem::take(gap))
             }
             (
                 Self::Everything {
                     encoding: present,
                     gap,
+                    ..
                 },
                 Came::Gap,
             ) => {
@@ -366,9 +376,10 @@ impl State {
             Self::Everything {
                 encoding: present,
                 gap,
+                renew,
             } => {
                 let switches = encoding == best && *present != Some(best);
-                switches || (*gap && *present == Some(encoding))
+                switches || ((*gap || *renew) && *present == Some(encoding))
             }
         }
     }

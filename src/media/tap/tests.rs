@@ -229,6 +229,28 @@ fn a_recording_begins_at_a_key_frame_and_goes_on_at_one_after_a_gap() {
 }
 
 #[test]
+fn a_recording_is_brought_a_key_frame_in_the_midst_when_it_wants_one() {
+    let mut world = World::new(1);
+    let tap = world.tap(1, TapWant::Everything);
+    world.send(0, true);
+    world.send(0, false);
+    world.wishes.clear();
+    world.still(tap);
+    assert_eq!(world.wishes, [0]);
+    world.send(0, false);
+    world.pass(500 * MS);
+    assert_eq!(world.wishes, [0], "it is asked for at a pace");
+    world.pass(600 * MS);
+    assert_eq!(world.wishes, [0, 0]);
+    world.send(0, true);
+    world.send(0, false);
+    world.pass(2_000 * MS);
+    assert_eq!(world.wishes, [0, 0], "one that came is not asked for again");
+    assert!(world.frames.iter().all(|(_, _, after_gap)| !after_gap));
+    assert_eq!(world.frames.len(), 5);
+}
+
+#[test]
 fn a_packet_that_comes_late_is_waited_for() {
     let mut world = World::new(1);
     let tap = world.tap(1, TapWant::Everything);

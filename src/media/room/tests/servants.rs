@@ -69,6 +69,22 @@ fn a_recorder_by_right_given_later_begins_a_recording() {
 }
 
 #[test]
+fn everybody_is_told_when_the_server_records_and_when_nobody_does_any_more() {
+    let mut bench = Bench::new();
+    let one = bench.join("one", Layout::Single);
+    bench.give(Input::SetRecorded(true));
+    bench.give(Input::SetRecorded(true));
+    assert_eq!(recorded(&bench, one), [true]);
+    let late = bench.join("late", Layout::Single);
+    assert!(bench.clients[&late].welcome().room.is_recorded);
+    let tape = join_with(&mut bench, "tape", recorder);
+    bench.give(Input::SetRecorded(false));
+    assert_eq!(recorded(&bench, one), [true], "somebody else records still");
+    bench.request(tape, Request::Leave);
+    assert_eq!(recorded(&bench, one), [true, false]);
+}
+
+#[test]
 fn an_agent_is_shown_as_one_and_finds_a_place_in_a_full_room() {
     let mut bench = Bench::new();
     bench.give(Input::SetParticipantsMax(2));
