@@ -27,6 +27,7 @@ use crate::media::signal::{LeaveReason, TrackSource};
 use crate::service::call::Call;
 use crate::service::classroom::view::{BoardView, LessonView};
 use crate::service::classroom::{self, Calendar, NewLesson, PlanChange, Scope};
+use crate::service::recording;
 
 /// What lessons need of the media plane.
 #[derive(Clone)]
@@ -385,12 +386,13 @@ async fn join(
     let call = &media(&app)?.call;
     let seat = classroom::join(&app.context, &actor, id, &entry.device_id).await?;
     let token = classroom::ticket(call, &seat)?;
+    let recording = recording::present_of(&app.context, id).await?;
     Ok(Json(Join {
         url: signal_url(&uri, &headers, app.secure)?,
         token,
         server_time: app.context.now(),
         notice: JoinNotice {
-            recorded: false,
+            recorded: recording.is_some_and(|recording| !recording.is_over()),
             checks: true,
             faces: seat.camera_is_read,
         },

@@ -19,6 +19,7 @@ pub mod livekit;
 pub mod people;
 pub mod playbacks;
 pub mod questions;
+pub mod recordings;
 pub mod redress;
 pub mod rounds;
 mod router;

@@ -19,7 +19,8 @@ use super::error::Problem;
 use super::lessons::Classrooms;
 use super::{
     assets, attendances, audit, auth, boundary, chat, courses, events, evidence, faces, films,
-    health, lessons, people, playbacks, questions, redress, rounds, units, uploads, whip,
+    health, lessons, people, playbacks, questions, recordings, redress, rounds, units, uploads,
+    whip,
 };
 use crate::domain::limits::BODY_BYTES_MAX;
 use crate::domain::policy::{self, Capability};
@@ -132,6 +133,7 @@ fn api() -> Vec<Route> {
         films::routes(),
         courses::routes(),
         playbacks::routes(),
+        recordings::routes(),
         events::routes(),
         evidence::routes(),
         faces::routes(),

@@ -143,6 +143,11 @@ impl Cutter {
         }
     }
 
+    /// The publisher told other pixels.
+    pub fn set_announced(&mut self, announced: (u32, u32)) {
+        self.announced = announced;
+    }
+
     /// Takes the next frame.
     pub fn handle_frame(&mut self, heard: &Heard) {
         let broken = match &self.state {
@@ -225,12 +230,12 @@ impl Cutter {
         self.say_gap(now, cause);
     }
 
-    /// Whether a key frame should come soon.
+    /// Whether a key frame should come soon, if anything does.
     pub fn wants_key_frame(&self, now: DateTime<Utc>) -> bool {
         self.kind == MediaKind::Video
             && match &self.state {
                 State::Writing(_) => now - self.covered_to >= WANT_KEY_AFTER,
-                State::Silent(_) => false,
+                State::Silent(_) => true,
             }
     }
 
@@ -431,7 +436,8 @@ impl Heard {
         self.captured.filter(|at| (*at - self.at).abs() <= BELIEVED)
     }
 
-    fn measured(&self) -> DateTime<Utc> {
+    /// When it was captured, as far as is known, or else when it came.
+    pub fn measured(&self) -> DateTime<Utc> {
         self.believed().unwrap_or(self.at)
     }
 }

@@ -387,7 +387,7 @@ mod tests {
             &[1, 0, 2, 0x68, 5],
         ];
         assert_eq!(head.private, record.concat());
-        let file = write(&[head.clone()], &[block(1, 0, true, &frame)]).unwrap();
+        let file = write(std::slice::from_ref(&head), &[block(1, 0, true, &frame)]).unwrap();
         assert!(file.windows(8).any(|part| part == b"matroska"));
         assert_eq!(read(&file).unwrap().0, [head]);
         assert!(TrackHead::of(Codec::H264, &frame[..9], (1, 1)).is_none());

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use sha2::{Digest, Sha256};
@@ -64,6 +65,11 @@ impl Blobs {
         Ok(Self {
             store: Arc::new(store),
         })
+    }
+
+    /// Blobs that end with the process, for commands that keep none.
+    pub fn in_memory() -> Self {
+        Self::over(Arc::new(InMemory::new()))
     }
 
     /// The blobs of any store: another one than a directory is opened in the shell.
@@ -136,6 +142,10 @@ impl Blobs {
     }
 }
 
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "the rest is of one kind to us"
+)]
 fn said(error: object_store::Error) -> BlobError {
     if matches!(error, object_store::Error::NotFound { .. }) {
         BlobError::Absent

@@ -15,6 +15,7 @@ pub mod library;
 pub mod outbox;
 pub mod password;
 pub mod people;
+pub mod recording;
 pub mod sealing;
 pub mod setup;
 pub mod throttle;
@@ -60,6 +61,10 @@ pub struct Context {
     pub announced: Arc<Notify>,
     /// The figures that new lessons are held by.
     pub classroom_policy: Arc<ClassroomPolicy>,
+    /// Where frames, recordings and packs lie.
+    pub blobs: blobs::Blobs,
+    /// Rung when recordings begin, pause or end.
+    pub recorder: Arc<Notify>,
     /// Whether the classroom has still to take in what its rooms saw.
     pub behind: Behind,
     /// What looks at pictures of faces.
@@ -77,7 +82,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// A context with nothing open yet.
+    /// A context with nothing open yet, whose blobs do not last.
     pub fn new(
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
@@ -95,6 +100,8 @@ impl Context {
             topics: Arc::new(classroom::LessonTopics),
             announced: Arc::default(),
             classroom_policy: Arc::new(ClassroomPolicy::standard()),
+            blobs: blobs::Blobs::in_memory(),
+            recorder: Arc::default(),
             behind: Behind::default(),
             eyes: Eyes::default(),
             looks: Arc::default(),

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::hub::rooms::{NamedFact, Rooms};
+use crate::media::room::RoomFact;
 use crate::service::classroom::{self, Sighting};
 use crate::service::{Context, Error};
 use crate::shell::foundation::whole;
@@ -34,6 +35,7 @@ pub struct Attendant {
     context: Context,
     spool: Arc<Mutex<Spool>>,
     kept: Arc<Notify>,
+    tracks_changed: Arc<Notify>,
 }
 
 /// What became of a sighting that was offered to the database.
@@ -66,7 +68,13 @@ impl Attendant {
             context,
             spool: Arc::new(Mutex::new(spool)),
             kept: Arc::default(),
+            tracks_changed: Arc::default(),
         })
+    }
+
+    /// Rung when somebody in a room begins or ends to publish.
+    pub fn tracks_changed(&self) -> Arc<Notify> {
+        Arc::clone(&self.tracks_changed)
     }
 
     /// Takes in the facts of the rooms, in order, until `stop` is dropped or sent and no fact
@@ -87,6 +95,9 @@ impl Attendant {
             let Some((room, fact)) = next else { return };
             if let Some(news) = &mut news {
                 news.note(&room, &fact);
+            }
+            if changes_tracks(&fact) {
+                self.tracks_changed.notify_waiters();
             }
             if let Some(sighting) = Sighting::of(&room, &fact) {
                 self.take(sighting, &mut giving_up).await;
@@ -232,6 +243,24 @@ impl Attendant {
         // It ends early only by a bug of its own.
         done.await
             .unwrap_or_else(|error| std::panic::resume_unwind(Box::new(error)))
+    }
+}
+
+fn changes_tracks(fact: &RoomFact) -> bool {
+    match fact {
+        RoomFact::TrackPublished { .. }
+        | RoomFact::TrackUnpublished { .. }
+        | RoomFact::TrackStarted { .. }
+        | RoomFact::TrackStopped { .. } => true,
+        RoomFact::Opened(_)
+        | RoomFact::Closed { .. }
+        | RoomFact::Joined { .. }
+        | RoomFact::Connected { .. }
+        | RoomFact::Left { .. }
+        | RoomFact::Entered(_)
+        | RoomFact::Departed(_)
+        | RoomFact::Presence { .. }
+        | RoomFact::Emptied { .. } => false,
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::domain::entropy::Clock;
-use crate::service::{classroom, ledger};
+use crate::service::{classroom, ledger, recording};
 use crate::shell::anchor::AnchorFile;
 use crate::shell::bench::{self, BenchCommand};
 use crate::shell::calibrate;
@@ -41,6 +41,9 @@ enum Command {
     /// Works on the ledger of evidence
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Works on recordings
+    #[command(subcommand)]
+    Recording(RecordingCommand),
     /// Works on accounts
     #[command(subcommand)]
     User(UserCommand),
@@ -81,6 +84,12 @@ enum ModelsCommand {
         #[command(flatten)]
         options: Options,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum RecordingCommand {
+    /// Checks every chain and the hash of every file, and says where one breaks
+    Verify(Options),
 }
 
 #[derive(Debug, Subcommand)]
@@ -182,6 +191,9 @@ async fn run(command: Command) -> Outcome {
         }
         Command::User(UserCommand::Add { user, options }) => add(&options.config()?, &user).await,
         Command::Ledger(LedgerCommand::Verify(options)) => verify(&options.config()?).await,
+        Command::Recording(RecordingCommand::Verify(options)) => {
+            verify_recordings(&options.config()?).await
+        }
         Command::Doctor(options) => examine(&options.config()?).await,
         Command::Models(ModelsCommand::Fetch { fetch, options }) => {
             let data_dir = options.config()?.data_dir;
@@ -250,6 +262,28 @@ fn report_models(lines: &[models::Line]) -> ExitCode {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
+}
+
+async fn verify_recordings(config: &Config) -> Outcome {
+    let foundation = Foundation::beside(config).await?;
+    let report = recording::verify(&foundation.context).await;
+    foundation.close().await;
+    let report = report?;
+    for finding in &report.findings {
+        println!("{finding}");
+    }
+    let counts = format!(
+        "{} recordings, {} tracks, {} entries, {} files, {} entries not marked in the ledger yet",
+        report.recordings, report.tracks, report.entries, report.files, report.unmarked
+    );
+    if report.is_sound() {
+        println!("The recordings are sound: {counts}.");
+        println!("`mingtang ledger verify` says whether the ledger is that marks them.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let differences = report.findings.len();
+    println!("The recordings are NOT sound: {differences} differences ({counts}).");
+    Ok(ExitCode::FAILURE)
 }
 
 async fn add(config: &Config, new: &AddUser) -> Outcome {

@@ -1,19 +1,23 @@
 //! What every command that touches the data stands on: data directory, Postgres, schema, keys.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::domain::library::bounds::LibraryBounds;
+use crate::service::blobs::{BlobError, Blobs};
 use crate::service::library::Library;
 use crate::service::{Context, Failure};
 use crate::shell::clock::SystemClock;
 use crate::shell::config::Config;
-use crate::shell::data_dir::{self, DataDir};
+use crate::shell::data_dir::{self, DataDir, create_private};
 use crate::shell::entropy::OsEntropy;
 use crate::shell::keys::{self, ApiKey};
 use crate::shell::postgres::{self, Postgres, RunningPostgres};
 use crate::shell::workers::BlockingThreads;
 use crate::store::Store;
+
+/// Directory of recordings, frames and packs, for the server's user alone.
+const BLOBS_FOLDER: &str = "blobs";
 
 /// An open database with the keys that go with it. Call [`Foundation::close`] when done.
 #[derive(Debug)]
@@ -64,6 +68,24 @@ pub enum Error {
     /// The database.
     #[error(transparent)]
     Store(#[from] Failure),
+    /// The place of the blobs.
+    #[error("cannot use {path}")]
+    Blobs {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: BlobError,
+    },
+}
+
+/// The blobs of a data directory.
+fn blobs(data_dir: &Path) -> Result<Blobs, Error> {
+    let path = data_dir.join(BLOBS_FOLDER);
+    create_private(&path).map_err(|source| data_dir::Error::Io {
+        path: path.clone(),
+        source,
+    })?;
+    Blobs::in_directory(&path).map_err(|source| Error::Blobs { path, source })
 }
 
 /// An error and what lies under it, each after a colon.
@@ -126,6 +148,7 @@ impl Foundation {
             Arc::new(BlockingThreads),
         );
         context.library = Library::at(&data_dir.join("library"), library_bounds(config));
+        context.blobs = blobs(&data_dir)?;
         Ok(Self {
             context,
             api_key: keys.api,

@@ -24,6 +24,7 @@ pub mod memory;
 pub mod models;
 pub mod plane;
 pub mod postgres;
+pub mod recorder;
 pub mod rooms;
 pub mod serve;
 pub mod shutdown;

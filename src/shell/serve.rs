@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use axum_server::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
@@ -13,7 +13,7 @@ use crate::domain::face::check::Eyesight;
 use crate::http::{self, App};
 use crate::hub::rooms::NamedFact;
 use crate::media::signal::LeaveReason;
-use crate::service::{Context, Eyes, classroom, demo};
+use crate::service::{Context, Eyes, classroom, demo, recording};
 use crate::shell::anchor::AnchorFile;
 use crate::shell::classroom::{Attendant, DrainError, deadlines};
 use crate::shell::config::{Config, MediaTcp, Tls};
@@ -21,6 +21,7 @@ use crate::shell::connections::Connections;
 use crate::shell::foundation::{self, Foundation, whole};
 use crate::shell::importer::{self, Importer};
 use crate::shell::plane::Plane;
+use crate::shell::recorder::Recorder;
 use crate::shell::spool::{self, SpoolBounds};
 use crate::shell::typefaces::Installed;
 use crate::shell::{announcer, eyes, library, models, shutdown, telemetry, tls, webhooks};
@@ -31,6 +32,8 @@ pub const DEMO_PASSWORD: &str = "mingtang-demo";
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// How long rooms may take to end, and how long their last facts may take to be stored.
 const ROOMS_END_MAX: Duration = Duration::from_secs(3);
+/// How long it may take to write the last seconds of recordings.
+const RECORDINGS_END_MAX: Duration = Duration::from_secs(10);
 /// Between two rounds in which figures are folded together.
 const FIGURES_UPKEEP: Duration = Duration::from_secs(5);
 
@@ -113,6 +116,7 @@ async fn serve(
     let anchor = AnchorFile::of(&foundation.data_dir);
     tasks.spawn(anchor.clone().keep_signing(context.clone()));
     tasks.spawn(attendant.clone().catch_up());
+    let recording = Recording::start(&context, &plane, &attendant);
     let attending =
         Attending::start(config, &context, &plane, (attendant, facts), &mut tasks).await?;
     tasks.spawn(deadlines(context.clone(), plane.rooms.clone()));
@@ -166,6 +170,7 @@ async fn serve(
     }
     attending.finish().await;
     importer.stop().await;
+    recording.finish().await;
     plane.stop();
     tasks.shutdown().await;
     sign_ledger(&context, &anchor).await;
@@ -233,6 +238,29 @@ impl Attending {
     }
 }
 
+/// The recorder, which ends with what it heard written.
+struct Recording {
+    stop: watch::Sender<bool>,
+    recorded: JoinHandle<()>,
+}
+
+impl Recording {
+    fn start(context: &Context, plane: &Plane, attendant: &Attendant) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let bell = attendant.tracks_changed();
+        let recorder = Recorder::new(context.clone(), plane.rooms.clone(), bell);
+        let recorded = tokio::spawn(recorder.run(stopped));
+        Self { stop, recorded }
+    }
+
+    async fn finish(self) {
+        self.stop.send_replace(true);
+        if timeout(RECORDINGS_END_MAX, self.recorded).await.is_err() {
+            tracing::warn!("the last seconds of recordings were not all written");
+        }
+    }
+}
+
 /// The context that use cases run in: demo data where asked for, and what an outage or a crash
 /// left half done brought in order before anybody can come in.
 async fn prepared(config: &Config, foundation: &Foundation) -> Result<(Context, Attendant), Error> {
@@ -259,6 +287,10 @@ async fn prepared(config: &Config, foundation: &Foundation) -> Result<(Context, 
             recovered,
             "attendances left open by the last run were brought in order"
         );
+    }
+    let interrupted = recording::recover(&context).await?;
+    if interrupted > 0 {
+        tracing::warn!(interrupted, "recordings that the last run left open go on");
     }
     Ok((context, attendant))
 }

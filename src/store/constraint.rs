@@ -1,7 +1,7 @@
 //! Which refusal a broken constraint means. One that is not named here is a failure.
 
 use crate::domain::refusal::{Refusal, RefusalKind};
-use crate::domain::unit;
+use crate::domain::{recording, unit};
 
 /// The refusal for a named constraint.
 pub fn refusal(constraint: &str) -> Option<Refusal> {
@@ -25,6 +25,7 @@ pub fn refusal(constraint: &str) -> Option<Refusal> {
             "A unit of this name exists at the same place.",
         )),
         "person_unit_fkey" | "role_grant_unit_fkey" | "unit_parent_fkey" => Some(unit::not_found()),
+        "recording_lesson_open_key" => Some(recording::already_running()),
         _ => None,
     }
 }

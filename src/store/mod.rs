@@ -16,6 +16,7 @@ pub mod names;
 pub mod outbox;
 pub mod person;
 pub mod question;
+pub mod recording;
 pub mod redress;
 pub mod role;
 pub mod round;

@@ -18,7 +18,7 @@ fn program() -> Command {
     command
 }
 
-fn run(data_dir: &Path, arguments: &[&str], input: &str) -> Output {
+pub fn run(data_dir: &Path, arguments: &[&str], input: &str) -> Output {
     let mut command = program();
     command.args(arguments).arg("--data-dir").arg(data_dir);
     command
@@ -33,7 +33,7 @@ fn run(data_dir: &Path, arguments: &[&str], input: &str) -> Output {
     child.wait_with_output().expect("it ends")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
@@ -41,7 +41,7 @@ fn text(bytes: &[u8]) -> String {
 pub struct Server {
     pub child: Child,
     pub url: String,
-    arguments: [String; 4],
+    pub arguments: [String; 4],
 }
 
 impl Server {
@@ -58,7 +58,7 @@ impl Server {
         Self::start_with(data_dir, arguments)
     }
 
-    fn start_with(data_dir: &Path, arguments: [String; 4]) -> Self {
+    pub fn start_with(data_dir: &Path, arguments: [String; 4]) -> Self {
         let mut command = program();
         command
             .args(["serve", "--demo"])

@@ -22,6 +22,7 @@ mod media;
 mod outbox;
 mod people;
 mod postgres;
+mod recording;
 mod rooms;
 mod routes;
 mod server;

@@ -39,9 +39,20 @@ struct Subject {
 }
 
 /// What may be asked of a lesson, and the lesson it is asked of in the samples.
-const ORDERS: [&str; 12] = [
-    "break", "resume", "cancel", "check", "question", "end", "floor", "join", "mute-all", "remove",
-    "start", "planned",
+const ORDERS: [&str; 13] = [
+    "break",
+    "resume",
+    "cancel",
+    "check",
+    "question",
+    "end",
+    "floor",
+    "join",
+    "mute-all",
+    "recording",
+    "remove",
+    "start",
+    "planned",
 ];
 
 /// A request about a lesson or an attendance.
@@ -82,6 +93,12 @@ fn classroom_sample(route: &RouteSpec, subject: &Subject) -> Option<(String, Val
         ),
         ("POST", "/api/lessons/{id}/join") => (path, json!({"device_id": "sample"})),
         ("POST", "/api/lessons/{id}/check") => (path, json!({})),
+        ("POST", "/api/lessons/{id}/recording") => (path, json!({"action": "start"})),
+        ("GET", _) if route.path.starts_with("/api/recordings") => {
+            let path = route.path.replace("{id}", &nobody.to_string());
+            let path = path.replace("{track}", &nobody.to_string());
+            (path.replace("{sequence}", "0"), Value::Null)
+        }
         ("POST", "/api/lessons/{id}/question") => (path, json!({"question_id": nobody})),
         ("POST", "/api/lessons/{id}/floor") => (path, json!({"account_id": nobody, "given": true})),
         ("POST", "/api/lessons/{id}/poll") => (

@@ -1,7 +1,7 @@
 //! A class with its learners, on a real database and by a clock played by hand.
 
 mod chat;
-mod class;
+pub mod class;
 mod evidence;
 mod faces;
 mod outage;

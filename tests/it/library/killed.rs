@@ -37,7 +37,11 @@ async fn a_killed_server_takes_its_import_along_and_the_next_one_does_it_again()
     let tus = Tus::create(&client, &unit, bytes.len()).await;
     assert_eq!(tus.send(0, &bytes).await.status, 204);
     let id = tus.id().to_owned();
-    let work = data.path().canonicalize().expect("its path").join("library/work");
+    let work = data
+        .path()
+        .canonicalize()
+        .expect("its path")
+        .join("library/work");
     until("a program at work", async || {
         film(&client, &id).await["percent"].as_u64() > Some(0) && is_worked_in(&work)
     })
