@@ -30,6 +30,8 @@ export const keys = {
   ownFace: ['own-face'] as const,
   faces: ['faces'] as const,
   reviews: ['reviews'] as const,
+  recordings: ['recordings'] as const,
+  recording: (id: string) => ['recordings', id] as const,
 };
 
 /** Puts a changed row into the board; a row nobody knew is added. */

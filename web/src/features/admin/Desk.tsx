@@ -19,6 +19,7 @@ import { LessonsPage } from './LessonsPage';
 import { PeoplePage } from './PeoplePage';
 import { QuestionsPage } from './QuestionsPage';
 import { ReviewsPage } from './ReviewsPage';
+import { RecordingsPage } from './RecordingsPage';
 import { UnitsPage } from './UnitsPage';
 import './desk.css';
 
@@ -33,6 +34,7 @@ interface Section {
     | 'desk.questions'
     | 'desk.films'
     | 'desk.courses'
+    | 'desk.recordings'
     | 'desk.audit'
     | 'faces.title'
     | 'reviews.title';
@@ -67,6 +69,13 @@ const SECTIONS: Section[] = [
     icon: 'film',
     text: 'desk.films',
     page: <FilmsPage />,
+  },
+  {
+    path: 'recordings',
+    right: 'lessons.manage',
+    icon: 'camera',
+    text: 'desk.recordings',
+    page: <RecordingsPage />,
   },
   {
     path: 'people',

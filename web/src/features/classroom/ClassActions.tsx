@@ -1,7 +1,9 @@
+import { useIsRecording } from '@livekit/components-react';
 import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import { actOnLesson, askPresence, muteAll, type LessonAction } from '../../api/calls';
 import { keys, queryClient } from '../../api/live';
+import { orderRecording, type RecordingAction } from '../../api/recordings';
 import type { Lesson } from '../../api/types';
 import { useProblemText, useTranslation } from '../../i18n/useText';
 import { problemOf, unwrap } from '../../lib/result';
@@ -77,6 +79,7 @@ export default function ClassActions({ lesson, onAsked }: Props) {
       >
         {t('actions.muteAll')}
       </Button>
+      <RecordButton lesson={lesson} disabled={!isLive && !isBreak} />
       <Button
         size="small"
         look={isBreak ? 'primary' : 'quiet'}
@@ -119,7 +122,52 @@ export default function ClassActions({ lesson, onAsked }: Props) {
   );
 }
 
-function AskPresence({ lesson, onClose }: { lesson: Lesson; onClose: () => void }) {
+/** Begins or ends the recording; everybody sees that it runs. */
+function RecordButton({ lesson, disabled }: { lesson: Lesson; disabled: boolean }) {
+  const { t } = useTranslation();
+  const problemText = useProblemText();
+  const isRecorded = useIsRecording();
+  const [asking, setAsking] = useState(false);
+  const order = useMutation({
+    mutationFn: async (action: RecordingAction) => unwrap(await orderRecording(lesson.id, action)),
+    onSuccess: (_, action) =>
+      tell('ok', t(action === 'start' ? 'actions.recordStarted' : 'actions.recordStopped')),
+    onError: (error) => tell('refused', problemText(problemOf(error))),
+    onSettled: () => setAsking(false),
+  });
+  return (
+    <>
+      <Button
+        size="small"
+        icon={isRecorded ? 'stop' : 'camera'}
+        disabled={disabled}
+        busy={order.isPending}
+        data-testid={isRecorded ? 'lesson-record-stop' : 'lesson-record'}
+        onClick={() => (isRecorded ? setAsking(true) : order.mutate('start'))}
+      >
+        {isRecorded ? t('actions.recordStop') : t('actions.record')}
+      </Button>
+      {asking && (
+        <Confirm
+          title={t('actions.recordStopTitle')}
+          text={t('actions.recordStopText')}
+          confirm={t('actions.recordStop')}
+          danger
+          busy={order.isPending}
+          onConfirm={() => order.mutate('stop')}
+          onClose={() => setAsking(false)}
+        />
+      )}
+    </>
+  );
+}
+
+interface AskProps {
+  lesson: Lesson;
+  onClose: () => void;
+}
+
+function AskPresence({ lesson, onClose }: AskProps) {
   const { t } = useTranslation();
   const problemText = useProblemText();
   const ask = useMutation({

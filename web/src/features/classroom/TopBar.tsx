@@ -1,5 +1,5 @@
 import { ConnectionQualityIndicator } from './Quality';
-import { useLocalParticipant } from '@livekit/components-react';
+import { useIsRecording, useLocalParticipant } from '@livekit/components-react';
 import type { ReactNode } from 'react';
 import type { Lesson } from '../../api/types';
 import type { Visit } from '../../call/visit';
@@ -21,6 +21,7 @@ export function TopBar(props: { lesson: Lesson; visit: Visit; children?: ReactNo
       <div className="top-words">
         <h1>{lesson.title}</h1>
         <StateTag tone={lessonTone(lesson.state)}>{t(`lessonState.${lesson.state}`)}</StateTag>
+        <Recorded />
         {lesson.started_at && <Elapsed since={lesson.started_at} />}
         {credited !== undefined && (
           <span className="top-credit figures" data-testid="credited">
@@ -31,6 +32,21 @@ export function TopBar(props: { lesson: Lesson; visit: Visit; children?: ReactNo
       </div>
       {props.children}
     </header>
+  );
+}
+
+/** Nobody is recorded without being told so all the time. */
+function Recorded() {
+  const { t } = useTranslation();
+  const isRecorded = useIsRecording();
+  return (
+    <span className="top-recorded" role="status">
+      {isRecorded && (
+        <span className="recorded-now" data-testid="recorded">
+          {t('room.recorded')}
+        </span>
+      )}
+    </span>
   );
 }
 
