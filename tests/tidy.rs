@@ -75,6 +75,7 @@ const LAYERS: &[Layer] = &[
         // the views that answers and announcements share; sha1 is what TURN servers check
         // passwords with.
         // calamine, csv, encoding_rs and zip read files of questions.
+        // futures_util puts a question to several learners at a time.
         // rten runs networks on pictures that image_webp decodes; toml is the manifest of them.
         // ring seals what object_store keeps; futures_util reads uploads as they come; krilla draws
         // reports and qrcode the way back to their server.

@@ -60,6 +60,7 @@ pub fn routes() -> Vec<Route> {
         Route::new(manage, routes!(mute_all)),
         Route::new(manage, routes!(remove)),
         Route::new(manage, routes!(floor)),
+        Route::new(manage, routes!(interaction)),
     ]
 }
 
@@ -488,8 +489,34 @@ async fn floor(
     Id(id): Id<LessonId>,
     Body(floor): Body<Floor>,
 ) -> Result<StatusCode, Problem> {
-    let input = classroom::floor(AccountId(floor.account_id), floor.given);
-    order(&app, &actor, id, input).await
+    let account = AccountId(floor.account_id);
+    let orders = classroom::floor(&app.context, &actor, id, account, floor.given).await?;
+    for input in orders {
+        give(&app, id, input).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What learners may do.
+#[derive(Deserialize, ToSchema)]
+struct Interaction {
+    /// They write and speak; otherwise they listen.
+    allowed: bool,
+}
+
+/// Stops all interaction of learners with one key, or allows it again.
+#[utoipa::path(post, path = "/api/lessons/{id}/interaction", tag = "lessons",
+    params(("id" = Uuid, Path)), request_body = Interaction,
+    responses((status = 200, body = LessonView)))]
+async fn interaction(
+    State(app): State<App>,
+    SignedIn(actor): SignedIn,
+    Id(id): Id<LessonId>,
+    Body(interaction): Body<Interaction>,
+) -> Result<Json<LessonView>, Problem> {
+    let (rooms, allowed) = (&media(&app)?.rooms, interaction.allowed);
+    let lesson = classroom::set_interaction(&app.context, rooms, &actor, id, allowed).await?;
+    Ok(Json(lesson))
 }
 
 /// Gives an order to a lesson's room; a room that nobody is in needs none.
@@ -500,6 +527,11 @@ async fn order(
     input: Input,
 ) -> Result<StatusCode, Problem> {
     classroom::run_by(&app.context, actor, id).await?;
+    give(app, id, input).await
+}
+
+/// The same, once it is known that one may.
+async fn give(app: &App, id: LessonId, input: Input) -> Result<StatusCode, Problem> {
     match media(app)?
         .rooms
         .input(&classroom::room_name(id), input)

@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { Server, faults, launch, picture, signIn, throughPrejoin } from "./support.mjs";
+import { Server, eventually, faults, launch, picture, signIn, throughPrejoin } from "./support.mjs";
 
 const NUMBER = "圆周率取两位小数是多少？";
 const CHOICE = "未经批准离开居住地，可能会受到训诫或者警告。";
@@ -226,6 +226,37 @@ describe("questions to a whole class", () => {
     }
     await picture(learner, "poll-result-phone");
     await picture(teacher, "poll-over");
+  });
+
+  test("one key stops interaction, and the same key allows it again", async () => {
+    await teacher.getByTestId("lesson-hush").click();
+    await other.getByTestId("banner-hushed").waitFor();
+    await other.locator('[data-testid="control-mic"]:disabled').waitFor();
+    await other.locator('[data-testid="chat-input"]:disabled').waitFor();
+    const microphones = () =>
+      teacher.evaluate(() => {
+        const people = /** @type {any} */ (window).__room.remoteParticipants.values();
+        return [...people].filter((person) => person.isMicrophoneEnabled).length;
+      });
+    await eventually("no learner is heard", 20_000, async () => (await microphones()) === 0);
+    await teacher.locator(".strip .tile-muted").nth(1).waitFor();
+    await picture(other, "hushed");
+    await teacher.getByTestId("tab-people").click();
+    await teacher.getByTestId("person-floor").first().click();
+    const called = /** @type {any} */ (await Promise.any(
+      [learner, other].map(async (page) => {
+        await page.getByTestId("floor-microphone").waitFor();
+        return page;
+      }),
+    ));
+    await called.getByTestId("floor-microphone").click();
+    await eventually("whom the teacher calls on is heard", 20_000, async () => (await microphones()) === 1);
+    await picture(teacher, "hushed-teacher");
+    await teacher.getByTestId("lesson-hush").click();
+    await other.getByTestId("banner-hushed").waitFor({ state: "detached" });
+    await other.locator('[data-testid="control-mic"]:enabled').click();
+    await learner.getByTestId("banner-hushed").waitFor({ state: "detached" });
+    await eventually("learners are heard again", 20_000, async () => (await microphones()) >= 1);
   });
 });
 

@@ -111,6 +111,7 @@ fn classroom_sample(route: &RouteSpec, subject: &Subject) -> Option<(String, Val
             json!({"options": [0]}),
         ),
         ("POST", "/api/lessons/{id}/chat") => (path, json!({"text": "老师好"})),
+        ("POST", "/api/lessons/{id}/interaction") => (path, json!({"allowed": true})),
         ("POST", "/api/lessons/{id}/remove") => (path, json!({"account_id": nobody})),
         ("POST" | "GET", _) if route.path.starts_with("/api/lessons/{id}") => (path, Value::Null),
         ("GET", "/api/attendances/{id}") => (

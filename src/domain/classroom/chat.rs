@@ -79,7 +79,7 @@ pub struct Said {
 }
 
 /// What becomes of a message. Refuses with `chat.text`, `chat.not_here`, `chat.too_fast`,
-/// `chat.full` or `lesson.not_live`.
+/// `chat.full`, `chat.stopped` or `lesson.not_live`.
 ///
 /// Where learners do not meet each other they are not heard by each other either.
 pub fn say(voice: Voice, text: &str, hall: &Hall<'_>) -> Result<Said, Refusal> {
@@ -98,6 +98,14 @@ pub fn say(voice: Voice, text: &str, hall: &Hall<'_>) -> Result<Said, Refusal> {
             "chat.not_here",
             "请先进入课堂再发消息。",
             "Enter the class before you write.",
+        ));
+    }
+    if hall.lesson.is_hushed() && voice == Voice::Learner {
+        return Err(Refusal::new(
+            RefusalKind::Conflict,
+            "chat.stopped",
+            "老师暂停了互动，请先听课，稍后再发。",
+            "The teacher has stopped interaction; listen for now and write later.",
         ));
     }
     if hall.recent >= HURRY_MAX {
@@ -224,6 +232,14 @@ mod tests {
             say(Voice::Learner, "?", &small).unwrap().reach,
             Reach::Everybody
         );
+    }
+
+    #[test]
+    fn where_interaction_is_stopped_staff_alone_are_heard() {
+        let lesson = lesson(&[LessonCommand::Start, LessonCommand::Interaction(false)]);
+        let refused = say(Voice::Learner, "but", &hall(&lesson)).unwrap_err();
+        assert_eq!(refused.code, "chat.stopped");
+        assert!(say(Voice::Staff, "listen", &hall(&lesson)).is_ok());
     }
 
     #[test]

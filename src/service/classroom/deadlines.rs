@@ -44,7 +44,7 @@ pub async fn run_due(context: &Context) -> Result<Option<DateTime<Utc>>, Error> 
     }
     send_board(context, now).await?;
     escalate(context).await?;
-    let counting = rounds::look_after(context, now).await?;
+    let counting = rounds::look_after(context, now, &mut failed).await?;
     chat::look_after(context, now).await?;
     match failed {
         Some(error) => Err(error),

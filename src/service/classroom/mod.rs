@@ -11,6 +11,7 @@ mod chat;
 mod closing;
 mod deadlines;
 mod demo;
+mod interaction;
 mod lessons;
 mod looking;
 mod presence;
@@ -32,6 +33,7 @@ pub use chat::{MessageView, export as export_chat, messages, say};
 pub use closing::{close_rooms, put_out};
 pub use deadlines::{caught_up, recover, run_due};
 pub use demo::seed_demo;
+pub use interaction::{floor, set_interaction};
 pub use lessons::{
     Calendar, LEARNERS_MAX, LessonTopics, NewLesson, PlanChange, board, cancel, change, check_now,
     create, end, get, learners, list, pause, resume, run_by, set_learners, start,
@@ -45,7 +47,7 @@ pub use questions::{
 };
 pub use round_view::{LearnerRound, StaffRound};
 pub use rounds::{Pushed, close_poll, poll_now, question_now, rounds, shown_rounds, vote};
-pub use seats::{LessonRules, Seat, SeatRole, floor, join, seat_of, ticket};
+pub use seats::{LessonRules, Seat, SeatRole, join, seat_of, ticket};
 pub use sighting::{Leaving, Present, Seen, Sighting};
 
 use chrono::{DateTime, Utc};

@@ -2,6 +2,8 @@
 //! learners after the last window alone.
 
 use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt as _};
 
 use super::act::{act, announcement, lesson_not_found, record};
 use super::lessons::{run_by, seen_by, usable_question};
@@ -13,13 +15,15 @@ use crate::domain::classroom::attendance::{Attendance, AttendanceFact, Command};
 use crate::domain::classroom::lesson::LessonFact;
 use crate::domain::classroom::quiz::Question;
 use crate::domain::classroom::round::{self, AnswerState, Ask, Poll, Round, Tally};
-use crate::domain::id::{AccountId, CheckId, LessonId, QuestionId, RoundId};
+use crate::domain::id::{AccountId, AttendanceId, CheckId, LessonId, QuestionId, RoundId};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::service::{Context, Error, outbox};
 use crate::store::{self, Connection};
 
 /// Rounds of one answer.
 const LIST_MAX: u32 = 20;
+/// Learners asked at the same time: few enough to leave connections to others.
+const AT_ONCE: usize = 8;
 /// Open rounds looked at in one go.
 const BATCH: u32 = 500;
 
@@ -60,19 +64,43 @@ pub async fn question_now(
         question: Some(&question),
         round: Some(round),
     };
-    let mut asked = 0;
-    for (attendance, _) in attendances {
-        match act(context, attendance, present(context)?, &command).await {
-            Ok(acted) => asked += usize::from(acted.is_some()),
-            Err(Error::Refused(_)) => {}
-            Err(failed) => return Err(failed),
-        }
-    }
+    let asked = ask_all(context, &attendances, &command).await?;
     let mut transaction = context.store.begin().await?;
     store::round::asked_all(&mut transaction, round).await?;
     transaction.commit().await?;
     look_at(context, round, context.now()).await?;
     Ok(Pushed { round, asked })
+}
+
+/// Lets a command act on all of these; returns on how many it did.
+async fn ask_all(
+    context: &Context,
+    attendances: &[(AttendanceId, AccountId)],
+    command: &Command<'_>,
+) -> Result<usize, Error> {
+    let each = attendances.iter();
+    let each: Vec<_> = each.map(|(id, _)| ask(context, *id, command)).collect();
+    let mut asking = stream::iter(each).buffer_unordered(AT_ONCE);
+    let mut asked = 0;
+    while let Some(one) = asking.next().await {
+        asked += usize::from(one?);
+    }
+    Ok(asked)
+}
+
+/// Lets a command act on one of them; false when it is refused.
+fn ask<'a>(
+    context: &'a Context,
+    attendance: AttendanceId,
+    command: &'a Command<'a>,
+) -> BoxFuture<'a, Result<bool, Error>> {
+    Box::pin(async move {
+        match act(context, attendance, present(context)?, command).await {
+            Ok(acted) => Ok(acted.is_some()),
+            Err(Error::Refused(_)) => Ok(false),
+            Err(failed) => Err(failed),
+        }
+    })
 }
 
 /// Asks a class what it thinks. Refuses as [`question_now`] does, and with `poll.text`,
@@ -284,14 +312,23 @@ pub(super) async fn note(
 }
 
 /// Counts all open rounds anew: tells staff what changed, and ends those that are over. Returns
-/// whether any is open still.
-pub(super) async fn look_after(context: &Context, now: DateTime<Utc>) -> Result<bool, Error> {
+/// whether any is open still; one that fails holds up no other.
+pub(super) async fn look_after(
+    context: &Context,
+    now: DateTime<Utc>,
+    failed: &mut Option<Error>,
+) -> Result<bool, Error> {
     let mut db = context.store.reader().await?;
     let open = store::round::open(&mut db, BATCH).await?;
     drop(db);
     let mut any = false;
     for id in open {
-        any |= look_at(context, id, now).await?;
+        match look_at(context, id, now).await {
+            Ok(is_open) => any |= is_open,
+            Err(error) => {
+                failed.get_or_insert(error);
+            }
+        }
     }
     Ok(any)
 }

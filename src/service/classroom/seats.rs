@@ -15,7 +15,7 @@ use crate::domain::classroom::policy::PolicyFigures;
 use crate::domain::id::{AccountId, AttendanceId, LessonId};
 use crate::domain::policy::OFFICERS;
 use crate::domain::refusal::{Refusal, RefusalKind};
-use crate::media::room::{Audience, Input, Policy, UntilCrowded};
+use crate::media::room::{Audience, Policy, UntilCrowded};
 use crate::media::signal::{Permissions, TrackSource};
 use crate::service::call::{Call, Decision, Invitation, RoomRules, SessionAdmission};
 use crate::service::{Context, Error};
@@ -25,9 +25,9 @@ use crate::store::{self, Connection};
 const TOKEN_VALID_FOR: TimeDelta = TimeDelta::hours(6);
 
 /// Key of the attribute that tells as what somebody sits in a room.
-const ROLE: &str = "role";
+pub(super) const ROLE: &str = "role";
 /// Key of the attribute of whoever was called on to speak.
-const FLOOR: &str = "floor";
+pub(super) const FLOOR: &str = "floor";
 
 /// As what somebody sits in a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,15 +173,6 @@ pub fn ticket(call: &Call, seat: &Seat) -> Result<String, Refusal> {
     })
 }
 
-/// The order by which somebody in a lesson's room is called on, or no longer.
-pub fn floor(account: AccountId, given: bool) -> Input {
-    let value = if given { "1" } else { "" };
-    Input::SetAttributes {
-        identity: account.to_string(),
-        attributes: BTreeMap::from([(FLOOR.to_owned(), value.to_owned())]),
-    }
-}
-
 fn undecided() -> Refusal {
     Refusal::new(
         RefusalKind::Unavailable,
@@ -231,7 +222,7 @@ async fn seat(
         identity: account.to_string(),
         name: person.name,
         role,
-        permissions: permissions(role),
+        permissions: permissions(role, !lesson.is_hushed()),
         attributes: BTreeMap::from([(ROLE.to_owned(), role.name().to_owned())]),
         policy: policy(lesson.policy().figures()),
         camera_is_read: lesson.policy().figures().face_checks && role == SeatRole::Learner,
@@ -252,11 +243,12 @@ fn policy(figures: &PolicyFigures) -> Arc<dyn Policy> {
     })
 }
 
-/// Learners show themselves and speak; only staff share a screen.
-fn permissions(role: SeatRole) -> Permissions {
+/// Learners show themselves, and speak where they may; only staff share a screen.
+pub(super) fn permissions(role: SeatRole, speaks: bool) -> Permissions {
     let sources = match role {
         SeatRole::Teacher | SeatRole::Officer => Vec::new(),
-        SeatRole::Learner => vec![TrackSource::Camera, TrackSource::Microphone],
+        SeatRole::Learner if speaks => vec![TrackSource::Camera, TrackSource::Microphone],
+        SeatRole::Learner => vec![TrackSource::Camera],
     };
     Permissions {
         publish: true,

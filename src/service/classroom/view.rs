@@ -51,6 +51,8 @@ pub struct LessonView {
     pub learners: u32,
     /// Learners are known by their faces.
     pub face_checks: bool,
+    /// Learners listen: they neither write nor speak.
+    pub hushed: bool,
     /// `teacher`, `officer` or `learner`; absent in announcements to many.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub my_role: Option<&'static str>,
@@ -99,6 +101,7 @@ impl LessonView {
             ended_at: lesson.ended_at(),
             learners: listed.learners,
             face_checks: lesson.policy().figures().face_checks,
+            hushed: lesson.is_hushed(),
             my_role: None,
             my_attendance_id: None,
         }

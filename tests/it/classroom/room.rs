@@ -11,12 +11,14 @@ use mingtang::media::command::{Event, Fingerprint, HostCandidates};
 use mingtang::media::placement::Shards;
 use mingtang::media::signal::{
     Admission, ClientDescription, FixedProfile, Layout, LeaveReason, Notice, ParticipantKind,
+    ParticipantView, TrackSource,
 };
 use mingtang::service::classroom;
 use mingtang::shell::rooms::{CommandSink, Order, RoomGround, open};
 use tokio::sync::mpsc;
 
 use super::class::{Class, take_in};
+use super::rules::code;
 use crate::waiting::coming;
 
 /// Media threads that are nobody's concern here.
@@ -226,4 +228,66 @@ async fn a_lessons_room_sets_learners_apart_above_the_figure_of_its_policy() {
     let policy = seat.unwrap().unwrap().policy;
     assert!(policy.beyond(100).is_none());
     assert!(policy.beyond(101).is_some());
+}
+
+/// Whose microphone may be open, of those in the room.
+async fn speakers(hall: &Hall, class: &Class) -> Vec<String> {
+    let name = classroom::room_name(class.lesson);
+    let present = hall.rooms.participants(&name).await.unwrap();
+    let speaks = |one: &&ParticipantView| one.permissions.may_publish(TrackSource::Microphone);
+    let mut speakers: Vec<String> = present
+        .iter()
+        .filter(speaks)
+        .map(|one| one.identity.clone())
+        .collect();
+    speakers.sort();
+    speakers
+}
+
+#[tokio::test]
+async fn one_key_stops_interaction_for_learners_there_and_to_come_but_not_for_whom_staff_call_on() {
+    let class = Class::live().await;
+    let hall = Hall::of(&class);
+    let [first, second, third] = class.demo.learners[..] else {
+        panic!("three learners");
+    };
+    let mut stays = Vec::new();
+    for account in [class.demo.teacher, first, second] {
+        stays.push(hall.sit(&class, account).await);
+    }
+    let named = |accounts: &[AccountId]| {
+        let mut named: Vec<String> = accounts.iter().map(ToString::to_string).collect();
+        named.sort();
+        named
+    };
+    let teacher = class.demo.teacher;
+    assert_eq!(
+        speakers(&hall, &class).await,
+        named(&[teacher, first, second])
+    );
+    let set = |allowed| {
+        let (rooms, lesson) = (&hall.rooms, class.lesson);
+        classroom::set_interaction(&class.context, rooms, &class.teacher, lesson, allowed)
+    };
+    assert!(set(false).await.unwrap().hushed);
+    stays.push(hall.sit(&class, third).await);
+    assert_eq!(speakers(&hall, &class).await, named(&[teacher]));
+    let learner = &class.learners[0];
+    let said = classroom::say(&class.context, learner, class.lesson, "but").await;
+    assert_eq!(code(said), "chat.stopped");
+    let name = classroom::room_name(class.lesson);
+    for (given, speak) in [(true, &[teacher, second][..]), (false, &[teacher])] {
+        let context = &class.context;
+        let orders = classroom::floor(context, &class.teacher, class.lesson, second, given).await;
+        for order in orders.unwrap() {
+            hall.rooms.input(&name, order).await.unwrap();
+        }
+        assert_eq!(speakers(&hall, &class).await, named(speak));
+    }
+    assert!(!set(true).await.unwrap().hushed);
+    let all = named(&[teacher, first, second, third]);
+    assert_eq!(speakers(&hall, &class).await, all);
+    let theirs =
+        classroom::set_interaction(&class.context, &hall.rooms, learner, class.lesson, false);
+    assert_eq!(code(theirs.await), "auth.forbidden");
 }

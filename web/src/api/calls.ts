@@ -118,6 +118,10 @@ export const votePoll = (roundId: string, options: number[]): Answer<undefined> 
 export const exportChat = (id: string): Answer<string> =>
   client.getText(`/api/lessons/${id}/chat/export`);
 
+/** Lets learners write and speak, or listen only. */
+export const setInteraction = (id: string, allowed: boolean): Answer<Lesson> =>
+  send('POST', `/api/lessons/${id}/interaction`, { allowed });
+
 export const muteAll = (id: string): Answer<undefined> =>
   send('POST', `/api/lessons/${id}/mute-all`);
 

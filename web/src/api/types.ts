@@ -63,6 +63,8 @@ export interface Lesson {
   learners: number;
   /** Learners are known by their faces. */
   face_checks?: boolean;
+  /** Learners listen: they neither write nor speak. */
+  hushed?: boolean;
   my_role: 'teacher' | 'officer' | 'learner';
   my_attendance_id?: string | null;
 }

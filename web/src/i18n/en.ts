@@ -209,6 +209,9 @@ export const en: CoreTexts = {
     reconnecting: 'The network was interrupted. Reconnecting; your hours are not lost by this.',
     break: 'Break. This time does not count, and nobody is asked.',
     breakTeacher: 'Break. Press “Resume” when you are ready.',
+    hushed: 'The teacher has stopped interaction. Please listen; you can speak and write later.',
+    hushedTeacher:
+      'Interaction is stopped: learners neither speak nor write. Press “Allow interaction” to go on.',
     sound: 'The browser does not play sound',
     soundButton: 'Play sound',
     microphoneTrouble:
@@ -244,6 +247,7 @@ export const en: CoreTexts = {
     empty: 'No messages yet',
     emptyHint: 'Write your questions here; the whole class sees them.',
     placeholder: 'Write something',
+    hushed: 'Interaction is stopped for now',
     send: 'Send',
     messages: 'Chat messages',
     newMessages: 'New messages',
@@ -295,6 +299,8 @@ export const en: CoreTexts = {
     noQuestions: 'No questions in the bank yet',
     noQuestionsHint: 'Write some under “Manage › Questions”.',
     askThis: 'Ask this',
+    hush: 'Stop interaction',
+    unhush: 'Allow interaction',
     poll: 'Poll',
     pollTitle: 'Ask what the class thinks',
     pollOpen: 'Open the poll',

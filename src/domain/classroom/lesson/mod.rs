@@ -20,6 +20,9 @@ pub struct Lesson {
     state: LessonState,
     breaks: Vec<Span>,
     teacher_present: bool,
+    /// Learners listen and do nothing else.
+    #[serde(default)]
+    hushed: bool,
 }
 
 /// What is announced of a lesson.
@@ -92,6 +95,8 @@ pub enum LessonCommand {
     End,
     /// Call off.
     Cancel,
+    /// Lets learners write and speak, or listen only.
+    Interaction(bool),
     /// The server sees the teacher's media.
     TeacherSeen,
     /// The server sees it no longer.
@@ -176,6 +181,13 @@ pub enum LessonFact {
         /// Since when.
         since: DateTime<Utc>,
         /// Until when.
+        at: DateTime<Utc>,
+    },
+    /// Learners may write and speak, or listen only.
+    InteractionSet {
+        /// They may.
+        allowed: bool,
+        /// When.
         at: DateTime<Utc>,
     },
     /// A question or a poll was put to the whole class.
@@ -287,6 +299,7 @@ impl Lesson {
                 state: LessonState::Scheduled,
                 breaks: Vec::new(),
                 teacher_present: false,
+                hushed: false,
             })
         } else {
             None
@@ -338,6 +351,13 @@ impl Lesson {
                 self.must_be_scheduled()?;
                 Ok(vec![LessonFact::LessonCancelled { at: now }])
             }
+            LessonCommand::Interaction(allowed) if self.is_running() => {
+                let (allowed, at) = (*allowed, now);
+                let changed = allowed == self.hushed;
+                let set = changed.then_some(LessonFact::InteractionSet { allowed, at });
+                Ok(set.into_iter().collect())
+            }
+            LessonCommand::Interaction(_) => Err(self.not_live()),
             LessonCommand::TeacherSeen => Ok(self.teacher_seen(now)),
             LessonCommand::TeacherLost => Ok(self.teacher_lost(now)),
             LessonCommand::DatabaseReturned { since } => {
@@ -383,6 +403,7 @@ impl Lesson {
                     self.state = LessonState::Live { started_at };
                 }
             }
+            LessonFact::InteractionSet { allowed, .. } => self.hushed = !allowed,
             LessonFact::TeacherArrived { .. } => self.teacher_present = true,
             LessonFact::TeacherWent { .. } => self.teacher_present = false,
             LessonFact::LessonEnded { at } => {
@@ -480,6 +501,11 @@ impl Lesson {
     pub fn last_resumed(&self) -> Option<(DateTime<Utc>, u32)> {
         let number = u32::try_from(self.breaks.len()).unwrap_or(u32::MAX);
         self.breaks.last().map(|last| (last.to, number))
+    }
+
+    /// Learners listen: they neither write nor speak.
+    pub fn is_hushed(&self) -> bool {
+        self.hushed
     }
 
     /// The server saw the teacher last.

@@ -123,3 +123,23 @@ fn a_plan_has_a_title_and_ends_after_it_starts() {
         "lesson.times"
     );
 }
+
+#[test]
+fn a_class_is_hushed_and_speaks_again_as_often_as_staff_say_so() {
+    let mut lesson = scheduled();
+    let hush = LessonCommand::Interaction(false);
+    let refused = lesson.decide(&hush, at(0)).unwrap_err();
+    assert_eq!(refused.code, "lesson.not_live");
+    play(&mut lesson, LessonCommand::Start, 0);
+    for _ in 0..2 {
+        play(&mut lesson, hush.clone(), 10);
+        assert!(lesson.is_hushed());
+        assert_eq!(
+            lesson.decide(&hush, at(11)),
+            Ok(Vec::new()),
+            "it is so already"
+        );
+        play(&mut lesson, LessonCommand::Interaction(true), 20);
+        assert!(!lesson.is_hushed());
+    }
+}

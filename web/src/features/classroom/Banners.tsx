@@ -35,6 +35,13 @@ export function Banners({ visit, lesson }: { visit: Visit; lesson: Lesson }) {
           </Notice>
         </div>
       )}
+      {lesson.hushed === true && (
+        <div data-testid="banner-hushed">
+          <Notice tone="waiting" role="status">
+            {isStaff ? t('banner.hushedTeacher') : t('banner.hushed')}
+          </Notice>
+        </div>
+      )}
       {soundBlocked && (
         <Notice
           tone="attention"

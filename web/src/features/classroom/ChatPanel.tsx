@@ -93,6 +93,8 @@ function ChatForm({ lesson }: { lesson: Lesson }) {
   const { t } = useTranslation();
   const problemText = useProblemText();
   const [words, setWords] = useState('');
+  const isHushed = lesson.hushed === true && lesson.my_role === 'learner';
+  const placeholder = isHushed ? t('chat.hushed') : t('chat.placeholder');
   const send = useMutation({
     mutationFn: async (text: string) => unwrap(await sendMessage(lesson.id, text)),
     onSuccess: (message) => {
@@ -116,8 +118,9 @@ function ChatForm({ lesson }: { lesson: Lesson }) {
     <form className="chat-form" onSubmit={submit}>
       <input
         data-testid="chat-input"
-        aria-label={t('chat.placeholder')}
-        placeholder={t('chat.placeholder')}
+        aria-label={placeholder}
+        placeholder={placeholder}
+        disabled={isHushed}
         maxLength={LENGTH_MAX}
         autoComplete="off"
         value={words}

@@ -1,7 +1,13 @@
 import { useIsRecording } from '@livekit/components-react';
 import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
-import { actOnLesson, askPresence, muteAll, type LessonAction } from '../../api/calls';
+import {
+  actOnLesson,
+  askPresence,
+  muteAll,
+  setInteraction,
+  type LessonAction,
+} from '../../api/calls';
 import { keys, queryClient } from '../../api/live';
 import { orderRecording, type RecordingAction } from '../../api/recordings';
 import type { Lesson } from '../../api/types';
@@ -39,6 +45,12 @@ export default function ClassActions({ lesson, onAsked }: Props) {
     onSuccess: () => tell('ok', t('actions.mutedAll')),
     onError,
   });
+  const hush = useMutation({
+    mutationFn: async (allowed: boolean) => unwrap(await setInteraction(lesson.id, allowed)),
+    onSuccess: (changed) => queryClient.setQueryData(keys.lesson(lesson.id), changed),
+    onError,
+  });
+  const isHushed = lesson.hushed === true;
   const isLive = lesson.state === 'live';
   const isBreak = lesson.state === 'break';
   return (
@@ -80,6 +92,18 @@ export default function ClassActions({ lesson, onAsked }: Props) {
         {t('actions.muteAll')}
       </Button>
       <RecordButton lesson={lesson} disabled={!isLive && !isBreak} />
+      <Button
+        size="small"
+        look={isHushed ? 'primary' : 'quiet'}
+        icon="chatOff"
+        disabled={!isLive && !isBreak}
+        busy={hush.isPending}
+        aria-pressed={isHushed}
+        data-testid="lesson-hush"
+        onClick={() => hush.mutate(isHushed)}
+      >
+        {isHushed ? t('actions.unhush') : t('actions.hush')}
+      </Button>
       <Button
         size="small"
         look={isBreak ? 'primary' : 'quiet'}

@@ -14,6 +14,8 @@ const Devices = lazy(() => patiently(() => import('./Devices')));
 interface Props {
   visit: Visit;
   isStaff: boolean;
+  /** Learners listen: only whoever was called on may speak. */
+  hushed: boolean;
   panel: PanelName | undefined;
   unread: number;
   hands: number;
@@ -28,7 +30,7 @@ export function Controls(props: Props) {
   return (
     <footer className="controls" role="toolbar" aria-label={t('room.controls')}>
       <div className="controls-main">
-        <MediaControls visit={visit} isStaff={isStaff} />
+        <MediaControls visit={visit} isStaff={isStaff} hushed={props.hushed} />
         {!isStaff && <Hand />}
         <span className="controls-wide">
           <Control
@@ -67,9 +69,13 @@ export function Controls(props: Props) {
   );
 }
 
-function MediaControls({ visit, isStaff }: { visit: Visit; isStaff: boolean }) {
+function MediaControls(props: Pick<Props, 'visit' | 'isStaff' | 'hushed'>) {
+  const { visit, isStaff } = props;
   const { t } = useTranslation();
-  const { isMicrophoneEnabled, isCameraEnabled, isScreenShareEnabled } = useLocalParticipant();
+  const { localParticipant, isMicrophoneEnabled, isCameraEnabled, isScreenShareEnabled } =
+    useLocalParticipant();
+  const { attributes } = useParticipantAttributes({ participant: localParticipant });
+  const isSilent = props.hushed && !isStaff && attributes?.['floor'] !== '1';
   const { toggle } = visit.call;
   // Phones have no way to share the screen from a browser.
   const canShare = isStaff && window.isSecureContext && 'getDisplayMedia' in navigator.mediaDevices;
@@ -79,6 +85,7 @@ function MediaControls({ visit, isStaff }: { visit: Visit; isStaff: boolean }) {
         icon={isMicrophoneEnabled ? 'microphone' : 'microphoneOff'}
         text={isMicrophoneEnabled ? t('room.muteSelf') : t('room.unmuteSelf')}
         off={!isMicrophoneEnabled}
+        disabled={isSilent}
         testId="control-mic"
         onClick={() => void toggle(Track.Source.Microphone, !isMicrophoneEnabled)}
       />
@@ -219,6 +226,7 @@ interface ControlProps {
   /** The thing is switched on in an unusual way. */
   on?: boolean;
   danger?: boolean;
+  disabled?: boolean;
   badge?: number;
 }
 
@@ -234,6 +242,7 @@ function Control(props: ControlProps) {
       className={classes.join(' ')}
       aria-pressed={props.on}
       title={props.text}
+      disabled={props.disabled}
       data-testid={props.testId}
       data-off={props.off}
       onClick={props.onClick}

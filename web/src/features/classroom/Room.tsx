@@ -133,6 +133,7 @@ function Inside({ visit, lesson, join }: Props) {
       <Controls
         visit={visit}
         isStaff={isStaff}
+        hushed={lesson.hushed === true}
         panel={panel}
         unread={unread}
         hands={participants.filter(isRaised).length}

@@ -2,11 +2,11 @@ import {
   isTrackReference,
   useIsSpeaking,
   useParticipantAttributes,
-  useTrackMutedIndicator,
   VideoTrack,
   type TrackReferenceOrPlaceholder,
 } from '@livekit/components-react';
-import { Track } from 'livekit-client';
+import { ParticipantEvent, Track, type Participant } from 'livekit-client';
+import { useSyncExternalStore } from 'react';
 import { useTranslation } from '../../i18n/useText';
 import { Avatar } from '../../ui/Avatar';
 import { Icon } from '../../ui/Icon';
@@ -83,9 +83,31 @@ function Picture(props: Props & { name: string }) {
   );
 }
 
-function Microphone({ participant }: { participant: TrackReferenceOrPlaceholder['participant'] }) {
+const MICROPHONE_EVENTS = [
+  ParticipantEvent.TrackMuted,
+  ParticipantEvent.TrackUnmuted,
+  ParticipantEvent.TrackPublished,
+  ParticipantEvent.TrackUnpublished,
+  ParticipantEvent.LocalTrackPublished,
+  ParticipantEvent.LocalTrackUnpublished,
+] as const;
+
+/** Whether somebody has an open microphone; one that was taken away is none. */
+function useHasMicrophone(participant: Participant): boolean {
+  return useSyncExternalStore(
+    (changed) => {
+      for (const event of MICROPHONE_EVENTS) participant.on(event, changed);
+      return () => {
+        for (const event of MICROPHONE_EVENTS) participant.off(event, changed);
+      };
+    },
+    () => participant.isMicrophoneEnabled,
+  );
+}
+
+function Microphone({ participant }: { participant: Participant }) {
   const { t } = useTranslation();
-  const { isMuted } = useTrackMutedIndicator({ participant, source: Track.Source.Microphone });
+  const isMuted = !useHasMicrophone(participant);
   return (
     <span
       className={isMuted ? 'tile-microphone tile-muted' : 'tile-microphone'}
