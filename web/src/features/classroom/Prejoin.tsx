@@ -54,10 +54,10 @@ export function Prejoin({ visit, lesson, joining }: Props) {
           <Trouble state={devices.camera} other={devices.microphone} />
         </section>
         <section className="prejoin-side" aria-label={t('prejoin.title')}>
+          {lesson.my_role === 'learner' && lesson.face_checks === true && <OwnFace />}
           <DeviceMenus visit={visit} />
           <Network light={visit.network} />
           {lesson.my_role === 'learner' && <WhatWillHappen faces={lesson.face_checks === true} />}
-          {lesson.my_role === 'learner' && lesson.face_checks === true && <OwnFace />}
           <Enter visit={visit} lesson={lesson} joining={joining} />
         </section>
       </div>
