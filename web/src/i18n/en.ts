@@ -173,7 +173,7 @@ export const en: CoreTexts = {
     chat: 'Chat',
     people: 'People',
     attendance: 'Attendance',
-    rounds: 'Questions',
+    rounds: 'Quiz',
     record: 'My record',
     devices: 'Devices',
     more: 'More',
