@@ -81,7 +81,7 @@ async fn what_is_no_film_is_refused_and_nothing_is_left_of_it() {
     let teacher = server.sign_in("teacher").await;
     let folder = tempfile::tempdir().unwrap();
     let whole = std::fs::read(clip(folder.path(), 20)).unwrap();
-    let short = std::fs::read(clip(folder.path(), 20)).unwrap();
+    let short = std::fs::read(clip(folder.path(), 4)).unwrap();
     let wide = [
         "-f",
         "lavfi",

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::tus::{Tus, clip, film, imported};
+use super::tus::{Tus, clip, imported};
 use crate::binary::Server;
 use crate::server::Client;
 use crate::waiting::until;
@@ -42,10 +42,7 @@ async fn a_killed_server_takes_its_import_along_and_the_next_one_does_it_again()
         .canonicalize()
         .expect("its path")
         .join("library/work");
-    until("a program at work", async || {
-        film(&client, &id).await["percent"].as_u64() > Some(0) && is_worked_in(&work)
-    })
-    .await;
+    until("a program at work", async || is_worked_in(&work)).await;
     server.child.kill().expect("it can be killed");
     server.child.wait().expect("it ends");
     until("the end of the program", async || !is_worked_in(&work)).await;

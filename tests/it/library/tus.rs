@@ -91,14 +91,18 @@ pub async fn film(client: &Client, id: &str) -> Value {
     answer.json()
 }
 
-/// Waits until a film's import came to an end.
+/// Waits until a film's import came to an end. Imports give way to everything else, so what has a
+/// limit is each step of theirs.
 pub async fn imported(client: &Client, id: &str) -> Value {
-    let mut found = Value::Null;
-    until("the end of the import", async || {
-        found = film(client, id).await;
-        found["state"] == "ready" || found["state"] == "refused"
-    })
-    .await;
+    let mut found = film(client, id).await;
+    while found["state"] != "ready" && found["state"] != "refused" {
+        let before = found.clone();
+        until("the next step of the import", async || {
+            found = film(client, id).await;
+            found != before
+        })
+        .await;
+    }
     found
 }
 
