@@ -109,13 +109,16 @@ async fn what_is_no_film_is_refused_and_nothing_is_left_of_it() {
         );
         let library = &server.world.context.library;
         let id = id.parse().unwrap();
-        for path in [
-            library.upload_path(id),
-            library.work_path(id),
-            library.film_path(id),
-        ] {
-            assert!(!path.unwrap().exists());
-        }
+        let paths = [
+            library.upload_path(id).unwrap(),
+            library.work_path(id).unwrap(),
+            library.film_path(id).unwrap(),
+        ];
+        // The database says so first.
+        until("nothing that is left", async || {
+            paths.iter().all(|path| !path.exists())
+        })
+        .await;
     }
     // One after the other, and the next one is not held up by what came before.
     let id = uploaded(&teacher, &server, &short).await;
