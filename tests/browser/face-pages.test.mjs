@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { Server, eventually, faults, launch, picture, signIn, throughPrejoin } from "./support.mjs";
+import { Server, attending, eventually, faults, launch, picture, signIn, throughPrejoin } from "./support.mjs";
 
 const project = fileURLToPath(new URL("../../", import.meta.url));
 const data = process.env.MINGTANG_TEST_DATA ?? join(project, "../shared");
@@ -99,12 +99,15 @@ describe("faces", { skip: missing }, () => {
     const other = await signIn(await browser("hopper"), server, "learner1", PHONE);
     await other.goto(`${server.url}/lessons/${lesson}`);
     await throughPrejoin(other);
+    // Questions are answered as they come; before a look there is nothing to press.
+    const robot = attending(other);
     await other.getByTestId("look").waitFor({ timeout: 120_000 });
     assert.deepEqual(await faults(other), []);
     await picture(other, "face-look");
     const result = other.locator("[data-testid=prompt-result][data-outcome^=failed]");
     await result.waitFor({ timeout: 120_000 });
     await picture(other, "face-failed");
+    await robot.stop();
 
     const officer = await signIn(await browser(), server, "officer");
     await eventually("a check waits for review", 240_000, async () => {

@@ -57,7 +57,7 @@ export function Banners({ visit, lesson }: { visit: Visit; lesson: Lesson }) {
       )}
       {trouble !== undefined && <DeviceTrouble source={trouble} />}
       {trouble === undefined && !isStaff && state.status === 'connected' && (
-        <CameraNotice visit={visit} />
+        <CameraNotice visit={visit} counts={lesson.state === 'live'} />
       )}
     </div>
   );
@@ -119,11 +119,11 @@ function DeviceTrouble({ source }: { source: Track.Source }) {
 }
 
 /** Where a face must be seen, a camera that shows nothing stops time: said at once, with the way on. */
-function CameraNotice({ visit }: { visit: Visit }) {
+function CameraNotice({ visit, counts }: { visit: Visit; counts: boolean }) {
   const { t } = useTranslation();
   const sight = useStore(visit.sight);
   const { isCameraEnabled } = useLocalParticipant();
-  if (sight === undefined) return <NoCamera />;
+  if (sight === undefined || !counts) return <NoCamera />;
   if (!isCameraEnabled) {
     return (
       <div data-testid="banner-camera">
