@@ -11,8 +11,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::command::{Codec, MediaKind};
 use super::matroska::{self, Block, TrackHead};
-use crate::domain::recording::SEGMENT_MAX;
 use crate::domain::recording::chain::{GapCause, RecordedCodec};
+use crate::domain::recording::{LAG_MAX, SEGMENT_MAX};
 
 /// A key frame is wanted once a segment of pictures is this long, so that the next one can begin
 /// with it.
@@ -33,8 +33,9 @@ const FRAME_MAX: TimeDelta = TimeDelta::milliseconds(100);
 const DRIFT_MAX: TimeDelta = TimeDelta::milliseconds(40);
 /// Times that are further from a frame's arrival are not believed.
 const BELIEVED: TimeDelta = TimeDelta::seconds(5);
-/// A gap that goes on is told this often.
-const TELL_GAP_AFTER: TimeDelta = TimeDelta::seconds(60);
+/// A gap that goes on is told this often, so that it is told before it counts as untold.
+const TELL_GAP_AFTER: TimeDelta = TimeDelta::seconds(20);
+const _: () = assert!(TELL_GAP_AFTER.num_seconds() < LAG_MAX.num_seconds());
 /// A silence is told with the last cause that was found within this time: a tap ends a moment
 /// before its room says that the track was switched off.
 const SETTLE: TimeDelta = TimeDelta::seconds(2);
@@ -193,10 +194,11 @@ impl Cutter {
     pub fn handle_timeout(&mut self, now: DateTime<Utc>) {
         match &self.state {
             // Once, so that it is known that nothing is owed; the rest when it is on again.
-            State::Silent(GapCause::Off) => {
+            State::Silent(cause @ (GapCause::Off | GapCause::Unseen)) => {
+                let cause = *cause;
                 if !self.off_told && now - self.covered_to >= SETTLE {
                     self.off_told = true;
-                    self.say_gap(now, GapCause::Off);
+                    self.say_gap(now, cause);
                 }
             }
             State::Silent(cause) if now - self.covered_to >= TELL_GAP_AFTER => {
@@ -249,7 +251,7 @@ impl Cutter {
 
     /// It is on, as far as is known: what is not told is owed.
     pub fn is_live(&self) -> bool {
-        !matches!(self.state, State::Silent(GapCause::Off))
+        !matches!(self.state, State::Silent(GapCause::Off | GapCause::Unseen))
     }
 
     /// Until when everything is told.
@@ -262,14 +264,21 @@ impl Cutter {
         self.pieces.pop_front()
     }
 
-    /// Starts anew with a frame, if that can be.
+    /// Starts anew with a frame, if that can be. Where no time is missing, as between encodings
+    /// with clocks of their own, no gap is told.
     fn begin(&mut self, heard: &Heard) {
-        let at = heard.measured().max(self.covered_to);
         if let State::Writing(open) = &self.state {
-            let to = open.end().min(at);
+            let at = heard.measured();
+            let joins = (at - open.last).abs() <= HOLE_MAX;
+            let to = if joins {
+                at.max(open.last)
+            } else {
+                open.end().min(at)
+            };
             self.close(to);
             self.state = State::Silent(GapCause::Transport);
         }
+        let at = heard.measured().max(self.covered_to);
         let head = heard
             .is_key
             .then(|| TrackHead::of(heard.codec, &heard.data, self.announced));

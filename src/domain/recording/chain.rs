@@ -28,6 +28,9 @@ pub enum GapCause {
     Off,
     /// Staff had paused the recording.
     Paused,
+    /// It is a learner's who had not the floor in a large class, whom other learners do not see
+    /// either: recording all of them would ask for every layer of every camera.
+    Unseen,
     /// It was on, but nothing of it reached the server.
     Transport,
     /// The server's own tap of it broke.
@@ -46,9 +49,10 @@ pub enum GapCause {
 
 impl GapCause {
     /// All causes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Off,
         Self::Paused,
+        Self::Unseen,
         Self::Transport,
         Self::TapLost,
         Self::RecorderRestarted,
@@ -61,7 +65,7 @@ impl GapCause {
     /// Whether something is missing that should be there.
     pub fn is_loss(self) -> bool {
         match self {
-            Self::Off | Self::Paused => false,
+            Self::Off | Self::Paused | Self::Unseen => false,
             Self::Transport
             | Self::TapLost
             | Self::RecorderRestarted

@@ -176,16 +176,39 @@ fn a_standing_picture_ends_its_segment_in_time_and_a_silent_track_becomes_a_gap(
     let gap = Some(GapCause::Transport);
     let told = played.told();
     assert_eq!(
-        told[..3],
+        told,
         [
             (0, 10_000, None),
             (10_000, 12_100, None),
-            (12_100, 72_500, gap)
+            (12_100, 32_500, gap),
+            (32_500, 52_500, gap),
+            (52_500, 72_500, gap)
         ]
     );
     played.frame(false, true);
     played.frame(true, true);
-    assert_eq!(played.told()[3], (72_500, 92_000, gap));
+    assert_eq!(played.told()[5], (72_500, 92_000, gap));
+}
+
+#[test]
+fn an_encoding_with_a_clock_of_its_own_goes_on_without_a_gap() {
+    let mut played = Played::new(MediaKind::Video);
+    played.frame(true, false);
+    for other_clock in [false, true, false] {
+        played.pass(MS * 40);
+        if other_clock {
+            played.timestamp = played.timestamp.wrapping_add(3_000_000_000);
+        }
+        played.frame(other_clock, false);
+    }
+    played.pass(MS * 40);
+    played.finish();
+    assert_eq!(played.told(), [(0, 80, None), (80, 160, None)]);
+    let times = played.blocks();
+    let times = times
+        .iter()
+        .flat_map(|(_, blocks)| blocks.iter().map(|block| block.at_ms));
+    assert!(times.eq([0, 40, 80, 120]));
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub use questions::{
 };
 pub use round_view::{LearnerRound, StaffRound};
 pub use rounds::{Pushed, close_poll, poll_now, question_now, rounds, shown_rounds, vote};
-pub use seats::{LessonRules, Seat, SeatRole, join, seat_of, ticket};
+pub use seats::{LessonRules, Seat, SeatRole, is_in_the_audience, join, seat_of, ticket};
 pub use sighting::{Leaving, Present, Seen, Sighting};
 
 use chrono::{DateTime, Utc};

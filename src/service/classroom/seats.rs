@@ -173,6 +173,12 @@ pub fn ticket(call: &Call, seat: &Seat) -> Result<String, Refusal> {
     })
 }
 
+/// Whether somebody is a learner who was not called on, by the attributes of their seat.
+pub fn is_in_the_audience(attributes: &BTreeMap<String, String>) -> bool {
+    let is = |name: &str, value: &str| attributes.get(name).is_some_and(|known| known == value);
+    is(ROLE, SeatRole::Learner.name()) && !is(FLOOR, "1")
+}
+
 fn undecided() -> Refusal {
     Refusal::new(
         RefusalKind::Unavailable,

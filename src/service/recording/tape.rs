@@ -26,6 +26,7 @@ use crate::store::{self, Connection};
 pub struct Tape {
     recording: RecordingId,
     key: SealingKey,
+    together_max: usize,
     chains: Chains,
     /// The chains are to be read anew: nobody knows whether the last append came through.
     stale: bool,
@@ -97,12 +98,21 @@ impl Tape {
         let mut db = context.store.reader().await?;
         let stored = store::recording::find(&mut db, recording).await?;
         let stored = stored.ok_or_else(recording::not_found)?;
+        let lesson = store::lesson::find(&mut db, stored.recording.lesson()).await?;
+        let figures = lesson.map(|lesson| lesson.policy().figures().together_max);
+        let together_max = figures.and_then(|max| usize::try_from(max).ok());
         Ok(Self {
             recording,
             key: key_of(context, &stored)?,
+            together_max: together_max.unwrap_or(usize::MAX),
             chains: Chains::read(&mut db, recording, stored.marked_at).await?,
             stale: false,
         })
+    }
+
+    /// With more participants, learners without the floor are not recorded.
+    pub fn together_max(&self) -> usize {
+        self.together_max
     }
 
     /// The tracks that were recorded so far.

@@ -139,8 +139,8 @@ pub struct EntryView {
     /// The segment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segment: Option<SegmentView>,
-    /// Why nothing is there: `off`, `paused`, `transport`, `tap_lost`, `recorder_restarted`,
-    /// `storage_full`, `storage_failed`, `overload`, `unrecordable`.
+    /// Why nothing is there: `off`, `paused`, `unseen`, `transport`, `tap_lost`,
+    /// `recorder_restarted`, `storage_full`, `storage_failed`, `overload`, `unrecordable`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub gap: Option<GapCause>,

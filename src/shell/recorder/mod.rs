@@ -40,6 +40,14 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 /// Pieces of one recording that wait to be written; a further one becomes a gap.
 const PIECES_MAX: usize = 1_024;
 
+/// What is recorded.
+const SOURCES: [TrackSource; 4] = [
+    TrackSource::Camera,
+    TrackSource::Microphone,
+    TrackSource::ScreenShare,
+    TrackSource::ScreenShareAudio,
+];
+
 /// What the recorder stands on; clones share it.
 #[derive(Clone)]
 pub struct Recorder {
@@ -143,6 +151,10 @@ struct Tracks {
     wanted: BTreeMap<Name, watch::Sender<Wanted>>,
     tasks: JoinSet<()>,
     base: TrackTask,
+    /// With more participants learners without the floor are not seen by others ...
+    together_max: usize,
+    /// ... until the end, as in the room itself.
+    crowded: bool,
 }
 
 impl Reel {
@@ -152,13 +164,15 @@ impl Reel {
         let Some(tape) = self.tape(first.id()).await else {
             return;
         };
-        let known = tape.known();
+        let (known, together_max) = (tape.known(), tape.together_max());
         let (pieces, items) = mpsc::channel(PIECES_MAX);
         let (context, budget) = (self.recorder.context.clone(), self.recorder.budget.clone());
         let writer = tokio::spawn(writer::write(context, tape, first.id(), items, budget));
         let mut tracks = Tracks {
             wanted: BTreeMap::new(),
             tasks: JoinSet::new(),
+            together_max,
+            crowded: false,
             base: TrackTask {
                 rooms: self.recorder.rooms.clone(),
                 room: room.clone(),
@@ -253,12 +267,15 @@ impl Reel {
     async fn reconcile(&self, room: &str, recording: &Recording, tracks: &mut Tracks) -> bool {
         let paused = matches!(recording.state(), RecordingState::Paused { .. });
         let present = self.recorder.rooms.participants(room).await;
+        let present = present.unwrap_or_default();
+        tracks.crowded |= present.len() > tracks.together_max;
         let mut wanted: BTreeMap<Name, (TrackSource, Wanted)> = BTreeMap::new();
-        for participant in present.unwrap_or_default() {
+        for participant in present {
+            let unseen = tracks.crowded && classroom::is_in_the_audience(&participant.attributes);
             for track in &participant.tracks {
                 if let Some(source) = source_name(track.source) {
                     let name = (participant.identity.clone(), source);
-                    let wish = wanted_of(track, paused);
+                    let wish = wanted_of(track, paused, unseen);
                     wanted.entry(name).or_insert((track.source, wish));
                 }
             }
@@ -274,8 +291,8 @@ impl Reel {
         }
         let mut fits = true;
         for ((identity, name), (source, wish)) in wanted {
-            // What is off is opened when it is on.
-            if matches!(wish, Wanted::Silent(GapCause::Off | GapCause::Paused)) {
+            // What is off, or of no concern, is opened when it is on.
+            if matches!(wish, Wanted::Silent(cause) if !cause.is_loss()) {
                 continue;
             }
             fits &= tracks.wanted.len() < TRACKS_MAX;
@@ -308,13 +325,7 @@ impl Tracks {
 
     /// A track that was recorded before, which is off until its room says otherwise.
     fn resume(&mut self, known: &Known, cause: GapCause) {
-        let sources = [
-            TrackSource::Camera,
-            TrackSource::Microphone,
-            TrackSource::ScreenShare,
-            TrackSource::ScreenShareAudio,
-        ];
-        let named = sources.into_iter().find_map(|source| {
+        let named = SOURCES.into_iter().find_map(|source| {
             let name = source_name(source)?;
             (name == known.source).then_some((source, name))
         });
@@ -340,12 +351,15 @@ impl Tracks {
     }
 }
 
-fn wanted_of(track: &TrackView, paused: bool) -> Wanted {
+fn wanted_of(track: &TrackView, paused: bool, unseen: bool) -> Wanted {
     if track.muted || track.mime_type.is_empty() {
         return Wanted::Silent(GapCause::Off);
     }
     if paused {
         return Wanted::Silent(GapCause::Paused);
+    }
+    if unseen {
+        return Wanted::Silent(GapCause::Unseen);
     }
     let is_recordable = ["audio/opus", "audio/red", "video/vp8", "video/h264"]
         .iter()
@@ -375,5 +389,79 @@ fn kind_of(source: TrackSource) -> MediaKind {
     match source {
         TrackSource::Microphone | TrackSource::ScreenShareAudio => MediaKind::Audio,
         TrackSource::Camera | TrackSource::ScreenShare | TrackSource::Unknown => MediaKind::Video,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::id::TrackId;
+
+    fn track(mime_type: &str) -> TrackView {
+        TrackView {
+            track: TrackId(Uuid::from_u128(1)),
+            kind: MediaKind::Video,
+            source: TrackSource::Camera,
+            name: String::new(),
+            muted: false,
+            width: 640,
+            height: 360,
+            simulcast: false,
+            layered: false,
+            mime_type: mime_type.to_owned(),
+            mid: String::new(),
+            layers: Vec::new(),
+            stream: String::new(),
+            dtx_disabled: false,
+            stereo: false,
+            red_disabled: false,
+            encryption: 0,
+        }
+    }
+
+    #[test]
+    fn what_is_not_recorded_says_whose_doing_that_is() {
+        let camera = track("video/VP8");
+        let on = Wanted::On {
+            kind: MediaKind::Video,
+            announced: (640, 360),
+        };
+        assert_eq!(wanted_of(&camera, false, false), on);
+        let silent = |track: &TrackView, paused, unseen| {
+            let wish = wanted_of(track, paused, unseen);
+            let Wanted::Silent(cause) = wish else {
+                panic!("it is to be silent: {wish:?}");
+            };
+            cause
+        };
+        assert_eq!(silent(&camera, true, true), GapCause::Paused);
+        assert_eq!(silent(&camera, false, true), GapCause::Unseen);
+        assert_eq!(
+            silent(&track("video/VP9"), false, false),
+            GapCause::Unrecordable
+        );
+        let (mut muted, mut sealed) = (camera.clone(), camera);
+        muted.muted = true;
+        sealed.encryption = 1;
+        assert_eq!(silent(&muted, true, false), GapCause::Off);
+        assert_eq!(silent(&sealed, false, false), GapCause::Unrecordable);
+        assert_eq!(silent(&track(""), false, false), GapCause::Off);
+    }
+
+    #[test]
+    fn sources_keep_their_names_over_a_restart() {
+        for source in SOURCES {
+            let name = source_name(source).unwrap();
+            assert!(
+                SOURCES
+                    .iter()
+                    .filter(|other| source_name(**other) == Some(name))
+                    .count()
+                    == 1
+            );
+        }
+        assert_eq!(source_name(TrackSource::Unknown), None);
     }
 }

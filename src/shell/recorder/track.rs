@@ -233,6 +233,13 @@ impl TrackTask {
         let Some(cutter) = &mut hand.cutter else {
             return;
         };
+        // It was off, and is on, and nothing of it comes: that is not its owner's doing.
+        if let (Wanted::On { .. }, Some(since)) = (wish, hand.on_since)
+            && now - since >= FIRST_FRAME_MAX
+            && !cutter.is_live()
+        {
+            cutter.handle_silence(since, GapCause::Transport);
+        }
         cutter.handle_timeout(now);
         hand.share.set(cutter.bytes());
         if cutter.wants_key_frame(now)

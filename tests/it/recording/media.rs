@@ -303,8 +303,10 @@ async fn a_recorder_that_stops_writes_what_it_heard_and_the_next_one_goes_on_wit
         .unwrap();
     let told = studio.told("microphone").await;
     assert!(frames(&told) > 10, "{told:?}");
+    publisher.leave().await;
     assert_eq!(recording::recover(&studio.context).await.unwrap(), 1);
     (studio.stop, studio.recorder) = recorder(&studio.context, &studio.plane, &studio.bell);
+    let publisher = studio.publisher().await;
     studio.send_until_written(&publisher, &mut sent).await;
     studio.end().await;
     for source in ["camera", "microphone"] {
