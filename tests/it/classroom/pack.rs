@@ -40,9 +40,10 @@ fn unzipped(zip: &[u8]) -> Files {
     let mut files = Files::new();
     for place in 0..archive.len() {
         let mut file = archive.by_index(place).unwrap();
+        let name = file.name().unwrap().into_owned();
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).unwrap();
-        files.insert(file.name().to_owned(), bytes);
+        files.insert(name, bytes);
     }
     files
 }

@@ -219,6 +219,7 @@ async fn held(context: &Context, teacher: &Actor, demo: &Demo) -> LessonId {
         },
         teacher: None,
         learners: demo.learners.clone(),
+        face_checks: None,
     };
     let lesson = classroom::create(context, teacher, new).await.unwrap().id;
     classroom::start(context, teacher, lesson).await.unwrap();
