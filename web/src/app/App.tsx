@@ -3,7 +3,7 @@ import { lazy, Suspense, useEffect } from 'react';
 import { Redirect, Route, Switch, useLocation, useSearch } from 'wouter';
 import { client } from '../api/client';
 import { queryClient } from '../api/live';
-import { loadDeskTexts, loadFaceTexts } from '../i18n';
+import { loadDeskTexts, loadFaceTexts, loadStudyTexts } from '../i18n';
 import { useTranslation } from '../i18n/useText';
 import { useStore } from '../lib/store';
 import { patiently } from '../lib/patiently';
@@ -26,8 +26,8 @@ const FacePage = lazy(async () => {
   ]);
   return page;
 });
-const MyCourses = lazy(() => patiently(() => import('../features/ondemand/MyCourses')));
-const Player = lazy(() => patiently(() => import('../features/ondemand/Player')));
+const MyCourses = lazy(() => withStudyTexts(() => import('../features/ondemand/MyCourses')));
+const Player = lazy(() => withStudyTexts(() => import('../features/ondemand/Player')));
 const Desk = lazy(async () => {
   const [page] = await Promise.all([
     patiently(() => import('../features/admin/Desk')),
@@ -35,6 +35,12 @@ const Desk = lazy(async () => {
   ]);
   return page;
 });
+
+/** A page of lessons on demand, with its texts. */
+async function withStudyTexts<T>(load: () => Promise<T>): Promise<T> {
+  const [page] = await Promise.all([patiently(load), patiently(loadStudyTexts)]);
+  return page;
+}
 
 /** The way into a class is fetched ahead, while somebody types a password or reads the page. */
 const AHEAD_AFTER_MS = 1000;

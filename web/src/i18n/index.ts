@@ -16,12 +16,13 @@ async function show(next: Language): Promise<void> {
 
 /** English comes whole: whoever works in it may open the desk at any time. */
 async function loadEnglish(): Promise<void> {
-  const [{ en }, { enDesk }, { enFace }] = await patiently(() =>
-    Promise.all([import('./en'), import('./en.desk'), import('./en.face')]),
+  const [{ en }, { enDesk }, { enFace }, { enStudy }] = await patiently(() =>
+    Promise.all([import('./en'), import('./en.desk'), import('./en.face'), import('./en.study')]),
   );
   addTexts('en', en);
   addTexts('en', enDesk);
   addTexts('en', enFace);
+  addTexts('en', enStudy);
 }
 
 /** Prepares the texts; those of a language or of the desk are loaded when they are needed. */
@@ -33,7 +34,11 @@ export async function startTexts(): Promise<void> {
 
 /** Adds the desk's own texts to the Chinese ones; called before the desk is shown. */
 export async function loadDeskTexts(): Promise<void> {
-  const [{ zhCNDesk }] = await Promise.all([import('./zh-CN.desk'), loadFaceTexts()]);
+  const [{ zhCNDesk }] = await Promise.all([
+    import('./zh-CN.desk'),
+    loadFaceTexts(),
+    loadStudyTexts(),
+  ]);
   addTexts('zh-CN', zhCNDesk);
 }
 
@@ -41,4 +46,10 @@ export async function loadDeskTexts(): Promise<void> {
 export async function loadFaceTexts(): Promise<void> {
   const { zhCNFace } = await import('./zh-CN.face');
   addTexts('zh-CN', zhCNFace);
+}
+
+/** Adds the texts of lessons on demand to the Chinese ones; called before one is shown. */
+export async function loadStudyTexts(): Promise<void> {
+  const { zhCNStudy } = await import('./zh-CN.study');
+  addTexts('zh-CN', zhCNStudy);
 }

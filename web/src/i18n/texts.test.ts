@@ -2,10 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { en } from './en';
 import { enDesk } from './en.desk';
 import { enFace } from './en.face';
+import { enStudy } from './en.study';
 import { addTexts, hasText, textIn } from './texts';
 import { zhCN } from './zh-CN';
 import { zhCNDesk } from './zh-CN.desk';
 import { zhCNFace } from './zh-CN.face';
+import { zhCNStudy } from './zh-CN.study';
 
 interface Texts {
   [key: string]: string | Texts;
@@ -21,8 +23,8 @@ function flat(texts: Texts, prefix = ''): Map<string, string> {
   return found;
 }
 
-const chinese = flat({ ...zhCN, ...zhCNDesk, ...zhCNFace });
-const english = flat({ ...en, ...enDesk, ...enFace });
+const chinese = flat({ ...zhCN, ...zhCNDesk, ...zhCNFace, ...zhCNStudy });
+const english = flat({ ...en, ...enDesk, ...enFace, ...enStudy });
 
 const sources = import.meta.glob<string>('/src/**/*.{ts,tsx,css}', {
   query: '?raw',
