@@ -119,11 +119,7 @@ async fn serve(
     let recording = Recording::start(&context, &plane, &attendant);
     let attending =
         Attending::start(config, &context, &plane, (attendant, facts), &mut tasks).await?;
-    tasks.spawn(deadlines(context.clone(), plane.rooms.clone()));
-    tasks.spawn(eyes::follow_learners(context.clone(), plane.rooms.clone()));
-    tasks.spawn(eyes::take_portraits(context.clone(), plane.rooms.clone()));
-    tasks.spawn(eyes::prune(context.clone()));
-    tasks.spawn(library::upkeep(context.clone()));
+    keep_going(&context, &plane, &mut tasks);
     let importer = start_importer(config, &context).await?;
     let folded = figures.clone();
     tasks.spawn(async move {
@@ -183,6 +179,15 @@ async fn start_importer(config: &Config, context: &Context) -> Result<Importer, 
         tracing::warn!("films cannot be uploaded: there is no ffmpeg; `mingtang doctor` says more");
     }
     Ok(Importer::start(context, programs).await?)
+}
+
+/// What time and cameras bring, for as long as the server runs.
+fn keep_going(context: &Context, plane: &Plane, tasks: &mut JoinSet<()>) {
+    tasks.spawn(deadlines(context.clone(), plane.rooms.clone()));
+    tasks.spawn(eyes::follow_learners(context.clone(), plane.rooms.clone()));
+    tasks.spawn(eyes::take_portraits(context.clone(), plane.rooms.clone()));
+    tasks.spawn(eyes::prune(context.clone()));
+    tasks.spawn(library::upkeep(context.clone()));
 }
 
 async fn end_rooms(plane: &Plane) {

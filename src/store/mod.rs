@@ -23,6 +23,7 @@ pub mod round;
 pub mod token;
 pub mod unit;
 pub mod viewing;
+pub mod watched;
 pub mod webhook;
 
 use std::ops::{Deref, DerefMut};

@@ -114,20 +114,27 @@ fn classroom_sample(route: &RouteSpec, subject: &Subject) -> Option<(String, Val
         ("POST", "/api/lessons/{id}/interaction") => (path, json!({"allowed": true})),
         ("POST", "/api/lessons/{id}/remove") => (path, json!({"account_id": nobody})),
         ("POST" | "GET", _) if route.path.starts_with("/api/lessons/{id}") => (path, Value::Null),
-        ("GET", "/api/attendances/{id}") => (
-            format!("/api/attendances/{}", subject.attendance),
-            Value::Null,
-        ),
-        ("POST", "/api/attendances/{id}/heartbeat") => (
-            format!("/api/attendances/{}/heartbeat", subject.attendance),
-            json!({"visible": true, "playing": true, "device_id": "phone"}),
-        ),
-        ("POST", "/api/checks/{id}/answer") => (
-            format!("/api/checks/{nobody}/answer"),
-            json!({"nonce": "0", "answer": {"present": true}}),
-        ),
-        _ => return None,
+        _ => return attendance_sample(route, subject),
     })
+}
+
+/// A request about an attendance or a check.
+fn attendance_sample(route: &RouteSpec, subject: &Subject) -> Option<(String, Value)> {
+    let id = match route.path.starts_with("/api/checks") {
+        true => Uuid::nil().to_string(),
+        false => subject.attendance.clone(),
+    };
+    let body = match (route.method.as_str(), route.path.as_str()) {
+        ("GET", "/api/attendances/{id}") => Value::Null,
+        ("POST", "/api/attendances/{id}/heartbeat") => {
+            json!({"visible": true, "playing": true, "device_id": "phone"})
+        }
+        ("POST", "/api/checks/{id}/answer") => {
+            json!({"nonce": "0", "answer": {"present": true}})
+        }
+        _ => return None,
+    };
+    Some((route.path.replace("{id}", &id), body))
 }
 
 /// A request about films, courses and playing.

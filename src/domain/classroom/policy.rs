@@ -308,6 +308,19 @@ impl From<ClassroomPolicy> for PolicyFigures {
     }
 }
 
+fn appeal_relations(f: &PolicyFigures) -> [(bool, &'static str); 2] {
+    [
+        (
+            (1..=8_760).contains(&f.appeal_window_h),
+            "appeal_window_h in 1..=8760",
+        ),
+        (
+            (1..=60).contains(&f.appeal_due_days),
+            "appeal_due_days in 1..=60",
+        ),
+    ]
+}
+
 fn relations(f: &PolicyFigures) -> Vec<(bool, &'static str)> {
     let longest = [
         f.first_check_to_s,
@@ -328,6 +341,7 @@ fn relations(f: &PolicyFigures) -> Vec<(bool, &'static str)> {
         f.overrun_max_s,
     ];
     let mut relations = more_relations(f);
+    relations.extend(appeal_relations(f));
     relations.extend([
         (
             longest.iter().all(|s| *s <= FIGURE_MAX_S),
@@ -350,14 +364,6 @@ fn relations(f: &PolicyFigures) -> Vec<(bool, &'static str)> {
             "last_share_percent in 1..=50",
         ),
         (f.prompt_s >= 5, "prompt_s >= 5"),
-        (
-            (1..=8_760).contains(&f.appeal_window_h),
-            "appeal_window_h in 1..=8760",
-        ),
-        (
-            (1..=60).contains(&f.appeal_due_days),
-            "appeal_due_days in 1..=60",
-        ),
         (
             [f.presence_attempts, f.question_attempts, f.face_attempts]
                 .iter()

@@ -22,7 +22,7 @@ use crate::domain::id::{AccountId, AttendanceId, CheckId, FacePictureId, PersonI
 use crate::service::face::enrolment;
 use crate::service::{Context, Error, Failure, outbox};
 use crate::store;
-use crate::store::attendance::Watched;
+use crate::store::watched::Watched;
 
 /// Most learners whom the eyes follow at once.
 pub const WATCHED_MAX: u32 = 5_000;
@@ -77,7 +77,7 @@ struct LookMessage {
 /// The learners whom the eyes follow now.
 pub async fn watched(context: &Context) -> Result<Vec<Watched>, Error> {
     let mut db = context.store.reader().await?;
-    store::attendance::watched(&mut db, context.now(), WATCHED_MAX).await
+    store::watched::watched(&mut db, context.now(), WATCHED_MAX).await
 }
 
 /// Prepares the look that is wanted of an attendance; `None` when none is.

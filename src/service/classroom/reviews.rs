@@ -90,7 +90,7 @@ pub async fn list(
 ) -> Result<(Vec<ReviewView>, u64), Error> {
     let mut db = context.store.reader().await?;
     let scopes = actor.scopes(OFFICERS);
-    let (ids, total) = store::attendance::awaiting(&mut db, &scopes, limit, offset).await?;
+    let (ids, total) = store::watched::awaiting(&mut db, &scopes, limit, offset).await?;
     let mut views = Vec::with_capacity(ids.len());
     for id in ids {
         if let Some(case) = Case::find(&mut db, id).await? {

@@ -20,7 +20,7 @@ use crate::hub::rooms::Rooms;
 use crate::service::face::capture::CAPTURES_MAX;
 use crate::service::{Context, Error, classroom};
 use crate::shell::foundation::whole;
-use crate::store::attendance::Watched;
+use crate::store::watched::Watched;
 use camera::Camera;
 
 /// Longest sleep between two looks at whom to follow.

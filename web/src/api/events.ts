@@ -25,6 +25,7 @@ export interface ServerEvents {
   look_message: LookMessage;
   face_capture: FaceCapture;
   face_changed: OwnFace;
+  redress_changed: { attendance_id: string };
   film_changed: Film;
   courses_changed: Record<string, never>;
   reset: Record<string, never>;
@@ -44,6 +45,7 @@ const KINDS: EventKind[] = [
   'look_message',
   'face_capture',
   'face_changed',
+  'redress_changed',
   'film_changed',
   'courses_changed',
   'reset',

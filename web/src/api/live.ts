@@ -30,6 +30,7 @@ export const keys = {
   ownFace: ['own-face'] as const,
   faces: ['faces'] as const,
   reviews: ['reviews'] as const,
+  appeals: ['appeals'] as const,
   recordings: ['recordings'] as const,
   recording: (id: string) => ['recordings', id] as const,
 };
@@ -110,6 +111,9 @@ export function startLiveUpdates(): void {
   events.on('attendance_changed', (summary) => {
     void queryClient.invalidateQueries({ queryKey: keys.attendances });
     void queryClient.invalidateQueries({ queryKey: keys.attendance(summary.id) });
+  });
+  events.on('redress_changed', ({ attendance_id }) => {
+    void queryClient.invalidateQueries({ queryKey: keys.attendance(attendance_id) });
   });
   events.on('face_changed', (face) => queryClient.setQueryData(keys.ownFace, face));
   events.on('film_changed', () => {

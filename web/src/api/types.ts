@@ -1,4 +1,5 @@
 import type { Stretch } from '../lib/timeline';
+import type { Adjustment, Appeal } from './redress';
 
 export type Role = 'system_administrator' | 'unit_officer' | 'teacher' | 'learner';
 export const ROLES: Role[] = ['system_administrator', 'unit_officer', 'teacher', 'learner'];
@@ -244,6 +245,12 @@ export interface AttendanceCheck {
 export interface Attendance extends AttendanceSummary {
   stretches: Stretch[];
   checks: AttendanceCheck[];
+  /** Seconds among the credited ones that two people added; negative ones they took. */
+  adjusted_seconds?: number;
+  /** Until when appeals are taken; while the attendance is open they are too. */
+  appeal_until?: string | null;
+  appeals?: Appeal[];
+  adjustments?: Adjustment[];
 }
 
 export interface Question {

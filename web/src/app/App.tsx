@@ -3,7 +3,7 @@ import { lazy, Suspense, useEffect } from 'react';
 import { Redirect, Route, Switch, useLocation, useSearch } from 'wouter';
 import { client } from '../api/client';
 import { queryClient } from '../api/live';
-import { loadDeskTexts, loadFaceTexts, loadStudyTexts } from '../i18n';
+import { loadDeskTexts, loadFaceTexts, loadRedressTexts, loadStudyTexts } from '../i18n';
 import { useTranslation } from '../i18n/useText';
 import { useStore } from '../lib/store';
 import { patiently } from '../lib/patiently';
@@ -18,7 +18,20 @@ const loadHome = () => patiently(() => import('../features/home/Home'));
 const loadClassroom = () => patiently(() => import('../features/classroom/Classroom'));
 const Home = lazy(loadHome);
 const Classroom = lazy(loadClassroom);
-const MyRecord = lazy(() => patiently(() => import('../features/attendance/MyRecord')));
+const MyRecord = lazy(async () => {
+  const [page] = await Promise.all([
+    patiently(() => import('../features/attendance/MyRecord')),
+    patiently(loadRedressTexts),
+  ]);
+  return page;
+});
+const Verify = lazy(async () => {
+  const [page] = await Promise.all([
+    patiently(() => import('../features/attendance/Verify')),
+    patiently(loadRedressTexts),
+  ]);
+  return page;
+});
 const FacePage = lazy(async () => {
   const [page] = await Promise.all([
     patiently(() => import('../features/face/FacePage')),
@@ -58,6 +71,9 @@ export function App() {
         <Switch>
           <Route path="/sign-in">
             <Waiting page={<SignIn />} />
+          </Route>
+          <Route path="/verify/:id">
+            <Waiting page={<Verify />} />
           </Route>
           <Route path="/lessons/:id">
             <SignedIn page={<Waiting page={<Classroom />} />} />

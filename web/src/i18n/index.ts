@@ -16,13 +16,20 @@ async function show(next: Language): Promise<void> {
 
 /** English comes whole: whoever works in it may open the desk at any time. */
 async function loadEnglish(): Promise<void> {
-  const [{ en }, { enDesk }, { enFace }, { enStudy }] = await patiently(() =>
-    Promise.all([import('./en'), import('./en.desk'), import('./en.face'), import('./en.study')]),
+  const [{ en }, { enDesk }, { enFace }, { enStudy }, { enRedress }] = await patiently(() =>
+    Promise.all([
+      import('./en'),
+      import('./en.desk'),
+      import('./en.face'),
+      import('./en.study'),
+      import('./en.redress'),
+    ]),
   );
   addTexts('en', en);
   addTexts('en', enDesk);
   addTexts('en', enFace);
   addTexts('en', enStudy);
+  addTexts('en', enRedress);
 }
 
 /** Prepares the texts; those of a language or of the desk are loaded when they are needed. */
@@ -38,6 +45,7 @@ export async function loadDeskTexts(): Promise<void> {
     import('./zh-CN.desk'),
     loadFaceTexts(),
     loadStudyTexts(),
+    loadRedressTexts(),
   ]);
   addTexts('zh-CN', zhCNDesk);
 }
@@ -52,4 +60,10 @@ export async function loadFaceTexts(): Promise<void> {
 export async function loadStudyTexts(): Promise<void> {
   const { zhCNStudy } = await import('./zh-CN.study');
   addTexts('zh-CN', zhCNStudy);
+}
+
+/** Adds the texts of appeals to the Chinese ones; called before one's record or the desk is shown. */
+export async function loadRedressTexts(): Promise<void> {
+  const { zhCNRedress } = await import('./zh-CN.redress');
+  addTexts('zh-CN', zhCNRedress);
 }

@@ -2,11 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { en } from './en';
 import { enDesk } from './en.desk';
 import { enFace } from './en.face';
+import { enRedress } from './en.redress';
 import { enStudy } from './en.study';
 import { addTexts, hasText, textIn } from './texts';
 import { zhCN } from './zh-CN';
 import { zhCNDesk } from './zh-CN.desk';
 import { zhCNFace } from './zh-CN.face';
+import { zhCNRedress } from './zh-CN.redress';
 import { zhCNStudy } from './zh-CN.study';
 
 interface Texts {
@@ -23,8 +25,8 @@ function flat(texts: Texts, prefix = ''): Map<string, string> {
   return found;
 }
 
-const chinese = flat({ ...zhCN, ...zhCNDesk, ...zhCNFace, ...zhCNStudy });
-const english = flat({ ...en, ...enDesk, ...enFace, ...enStudy });
+const chinese = flat({ ...zhCN, ...zhCNDesk, ...zhCNFace, ...zhCNStudy, ...zhCNRedress });
+const english = flat({ ...en, ...enDesk, ...enFace, ...enStudy, ...enRedress });
 
 const sources = import.meta.glob<string>('/src/**/*.{ts,tsx,css}', {
   query: '?raw',

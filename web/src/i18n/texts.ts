@@ -2,6 +2,7 @@ import type { Language } from '../lib/preferences';
 import type { zhCN } from './zh-CN';
 import type { zhCNDesk } from './zh-CN.desk';
 import type { zhCNFace } from './zh-CN.face';
+import type { zhCNRedress } from './zh-CN.redress';
 import type { zhCNStudy } from './zh-CN.study';
 
 /** The shape of texts in any language: the keys of the Chinese ones. */
@@ -9,13 +10,15 @@ type Words<T> = { [K in keyof T]: T[K] extends string ? string : Words<T[K]> };
 export type CoreTexts = Words<typeof zhCN>;
 export type DeskTexts = Words<typeof zhCNDesk>;
 export type FaceTexts = Words<typeof zhCNFace>;
+export type RedressTexts = Words<typeof zhCNRedress>;
 export type StudyTexts = Words<typeof zhCNStudy>;
 
 /** The path to a text, such as `home.next`. */
 type Path<T, Before extends string = ''> = {
   [K in keyof T & string]: T[K] extends string ? `${Before}${K}` : Path<T[K], `${Before}${K}.`>;
 }[keyof T & string];
-export type TextKey = Path<CoreTexts> | Path<DeskTexts> | Path<FaceTexts> | Path<StudyTexts>;
+export type TextKey =
+  Path<CoreTexts> | Path<DeskTexts> | Path<FaceTexts> | Path<StudyTexts> | Path<RedressTexts>;
 
 /** Gives a text with its `{{places}}` filled. */
 export type Translate = (key: TextKey, values?: Record<string, string | number>) => string;

@@ -2,6 +2,7 @@ import type { Attendance, AttendanceCheck } from '../api/types';
 import { useTranslation } from '../i18n/useText';
 import { clockTimeExact, runningTime } from '../lib/time';
 import type { Stretch } from '../lib/timeline';
+import { Button } from './Button';
 import { outcomeTone } from './lessonTone';
 import { Notice, StateTag, type Tone } from './State';
 import { TimelineBar } from './TimelineBar';
@@ -12,8 +13,20 @@ const VERDICT_TONE: Record<Stretch['verdict'], Tone> = {
   pending: 'waiting',
 };
 
+interface DetailProps {
+  attendance: Attendance;
+  /** Offers an appeal against a withheld stretch. */
+  onAppeal?: (stretch: Stretch) => void;
+}
+
+/** Time that was denied; breaks and absences were not. */
+function isDenied(stretch: Stretch): boolean {
+  const isAbsence = stretch.reason === 'not_alive' || stretch.reason === 'on_break';
+  return stretch.verdict === 'withheld' && !isAbsence;
+}
+
 /** One lesson's record: the bar, the same as a table, the checks, and the proof of fairness. */
-export function AttendanceDetail({ attendance }: { attendance: Attendance }) {
+export function AttendanceDetail({ attendance, onAppeal }: DetailProps) {
   const { t } = useTranslation();
   return (
     <div className="attendance">
@@ -26,7 +39,15 @@ export function AttendanceDetail({ attendance }: { attendance: Attendance }) {
       {attendance.state === 'needs_review' && (
         <Notice tone="attention">{t('record.reviewText')}</Notice>
       )}
-      {attendance.stretches.length > 0 && <Stretches stretches={attendance.stretches} />}
+      {attendance.stretches.length > 0 && (
+        <Stretches
+          stretches={attendance.stretches}
+          onAppeal={onAppeal}
+          appealed={(attendance.appeals ?? [])
+            .filter((appeal) => appeal.state !== 'withdrawn')
+            .map((appeal) => appeal.stretch.from)}
+        />
+      )}
       <h4>{t('record.checks')}</h4>
       {attendance.checks.length === 0 ? (
         <p className="hint">{t('record.noChecks')}</p>
@@ -51,13 +72,26 @@ export function AttendanceDetail({ attendance }: { attendance: Attendance }) {
   );
 }
 
-function Stretches({ stretches }: { stretches: Stretch[] }) {
+/** Why a stretch does not count, in words. */
+export function useReasonText(): (stretch: Stretch) => string {
   const { t, i18n } = useTranslation();
-  const reason = (stretch: Stretch): string => {
+  return (stretch) => {
     if (!stretch.reason) return '';
     const key = `reason.${stretch.reason}`;
     return i18n.exists(key) ? t(key) : t('reason.other');
   };
+}
+
+interface StretchesProps {
+  stretches: Stretch[];
+  onAppeal: DetailProps['onAppeal'];
+  /** Beginnings of stretches that were appealed against. */
+  appealed: string[];
+}
+
+function Stretches({ stretches, onAppeal, appealed }: StretchesProps) {
+  const { t, i18n } = useTranslation();
+  const reason = useReasonText();
   return (
     <div className="scroll-x" tabIndex={0} role="region" aria-label={t('record.table')}>
       <table className="plain-table">
@@ -81,6 +115,19 @@ function Stretches({ stretches }: { stretches: Stretch[] }) {
                   {t(`record.${stretch.verdict}`)}
                 </StateTag>
                 {stretch.reason && <div className="reason">{reason(stretch)}</div>}
+                {onAppeal && isDenied(stretch) && !appealed.includes(stretch.from) && (
+                  <Button
+                    size="small"
+                    data-testid="appeal"
+                    aria-label={t('redress.appealLabel', {
+                      from: clockTimeExact(stretch.from, i18n.language),
+                      to: clockTimeExact(stretch.to, i18n.language),
+                    })}
+                    onClick={() => onAppeal(stretch)}
+                  >
+                    {t('redress.appeal')}
+                  </Button>
+                )}
               </td>
             </tr>
           ))}

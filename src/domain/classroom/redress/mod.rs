@@ -5,6 +5,9 @@
 //! The machine's decision stays beside the person's. The ledger has digests of what people wrote;
 //! the words themselves stand in the state and can be deleted.
 
+mod command;
+mod fact;
+mod refusals;
 mod workdays;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -17,6 +20,9 @@ use super::span::Span;
 use crate::domain::entropy::Entropy;
 use crate::domain::id::{AccountId, AdjustmentId, AppealId, AttendanceId};
 use crate::domain::refusal::{Refusal, RefusalKind};
+pub use command::{Decider, RedressCommand};
+pub use fact::{Happened, RedressFact};
+use refusals::*;
 pub use workdays::after_workdays;
 
 /// Appeals of one attendance at most.
@@ -108,152 +114,6 @@ pub struct SecondWord {
     pub approved: bool,
     /// When.
     pub at: DateTime<Utc>,
-}
-
-/// Somebody of the staff who decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decider {
-    /// Who.
-    pub account: AccountId,
-    /// Taught the lesson, or asked for the check that is appealed against.
-    pub has_a_hand: bool,
-}
-
-/// What somebody, or time, wants.
-#[derive(Clone, Debug)]
-pub enum RedressCommand<'a> {
-    /// The learner appeals.
-    Appeal {
-        /// Who, as signed in.
-        by: AccountId,
-        /// A withheld stretch of the present statement.
-        stretch: Stretch,
-        /// Why.
-        text: &'a str,
-        /// When the attendance closed, if it did.
-        closed_at: Option<DateTime<Utc>>,
-    },
-    /// The learner takes an appeal back.
-    Withdraw {
-        /// Who, as signed in.
-        by: AccountId,
-        /// Which.
-        appeal: AppealId,
-    },
-    /// Staff decides about an appeal.
-    Decide {
-        /// Who.
-        by: Decider,
-        /// Which.
-        appeal: AppealId,
-        /// The learner is right.
-        upheld: bool,
-        /// Why.
-        reason: &'a str,
-        /// Overturning outcomes of checks restores the stretch; otherwise an adjustment must.
-        by_checks: bool,
-    },
-    /// Staff proposes an adjustment.
-    Propose {
-        /// Who.
-        by: Decider,
-        /// Seconds; negative takes.
-        seconds: i64,
-        /// Why.
-        reason: &'a str,
-    },
-    /// A second person says yes or no to an adjustment.
-    Second {
-        /// Who.
-        by: Decider,
-        /// Which.
-        adjustment: AdjustmentId,
-        /// Yes.
-        approved: bool,
-    },
-    /// A deadline may be reached.
-    Due,
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
-pub enum RedressFact {
-    /// The learner appealed.
-    AppealFiled {
-        /// Which.
-        appeal: AppealId,
-        /// Against what.
-        stretch: Stretch,
-        /// SHA-256 of the learner's words.
-        text_sha256: String,
-        /// To be decided by then.
-        due_at: DateTime<Utc>,
-        /// When.
-        at: DateTime<Utc>,
-    },
-    /// The learner took it back.
-    AppealWithdrawn {
-        /// Which.
-        appeal: AppealId,
-        /// When.
-        at: DateTime<Utc>,
-    },
-    /// Its time passed without a decision.
-    AppealEscalated {
-        /// Which.
-        appeal: AppealId,
-        /// When.
-        at: DateTime<Utc>,
-    },
-    /// Somebody decided.
-    AppealDecided {
-        /// Which.
-        appeal: AppealId,
-        /// Who.
-        by: AccountId,
-        /// The learner was right.
-        upheld: bool,
-        /// SHA-256 of the reason.
-        reason_sha256: String,
-        /// When.
-        at: DateTime<Utc>,
-    },
-    /// Somebody proposed an adjustment, which changes nothing yet.
-    AdjustmentProposed {
-        /// Which.
-        adjustment: AdjustmentId,
-        /// Of which appeal.
-        appeal: Option<AppealId>,
-        /// Seconds.
-        seconds: i64,
-        /// SHA-256 of the reason.
-        reason_sha256: String,
-        /// Who.
-        by: AccountId,
-        /// When.
-        at: DateTime<Utc>,
-    },
-    /// A second person said yes or no.
-    AdjustmentDecided {
-        /// Which.
-        adjustment: AdjustmentId,
-        /// Who.
-        by: AccountId,
-        /// Yes.
-        approved: bool,
-        /// When.
-        at: DateTime<Utc>,
-    },
-}
-
-/// A fact with the words whose digest it carries.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Happened {
-    /// For the ledger.
-    pub fact: RedressFact,
-    /// For the state alone.
-    pub words: String,
 }
 
 impl Redress {
@@ -567,6 +427,14 @@ impl Redress {
                     },
                 );
             }
+            RedressFact::AdjustmentProposed { .. } | RedressFact::AdjustmentDecided { .. } => {
+                self.adjust(happened);
+            }
+        }
+    }
+
+    fn adjust(&mut self, happened: &Happened) {
+        match &happened.fact {
             RedressFact::AdjustmentProposed {
                 adjustment,
                 appeal,
@@ -578,7 +446,7 @@ impl Redress {
                 id: *adjustment,
                 appeal: *appeal,
                 seconds: *seconds,
-                reason: words.clone(),
+                reason: happened.words.clone(),
                 by: *by,
                 at: *at,
                 decision: None,
@@ -599,6 +467,10 @@ impl Redress {
                     known.decision = Some(word);
                 }
             }
+            RedressFact::AppealFiled { .. }
+            | RedressFact::AppealWithdrawn { .. }
+            | RedressFact::AppealEscalated { .. }
+            | RedressFact::AppealDecided { .. } => {}
         }
     }
 
@@ -624,9 +496,6 @@ fn digest(words: &str) -> String {
     let digest = Sha256::digest(words.as_bytes());
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
-
-mod refusals;
-use refusals::*;
 
 #[cfg(test)]
 mod tests;

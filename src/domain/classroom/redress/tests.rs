@@ -1,3 +1,5 @@
+//! Appeals and adjustments, played by hand.
+
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::*;

@@ -2,14 +2,17 @@ import { useQuery } from '@tanstack/react-query';
 import { Drawer, Space } from 'antd';
 import type { ColumnsType } from 'antd/es/table';
 import { getAttendance, getBoard } from '../../api/calls';
+import { client } from '../../api/client';
 import { keys } from '../../api/live';
 import type { BoardRow, Presence } from '../../api/types';
 import type { Translate } from '../../i18n/texts';
 import { useProblemText, useTranslation } from '../../i18n/useText';
 import { problemOf, success, unwrap } from '../../lib/result';
+import { useStore } from '../../lib/store';
 import { wholeMinutes } from '../../lib/time';
 import { AttendanceDetail } from '../../ui/AttendanceDetail';
 import { Empty, Notice, Skeleton, StateTag, type Tone } from '../../ui/State';
+import { AdjustButton } from './AppealsPage';
 import { DeskTable } from './DeskTable';
 import { exportCsv, type CsvColumn } from './exporting';
 import { ExportButton } from './PageHead';
@@ -59,6 +62,8 @@ export function AttendanceDrawer(props: { lessonId: string; onClose: () => void 
 
 function Detail({ id }: { id: string }) {
   const { t } = useTranslation();
+  const session = useStore(client.session);
+  const mayAdjust = session.status === 'signed_in' && session.me.may.includes('people.manage');
   const problemText = useProblemText();
   const attendance = useQuery({
     queryKey: keys.attendance(id),
@@ -72,7 +77,12 @@ function Detail({ id }: { id: string }) {
       </Notice>
     );
   }
-  return <AttendanceDetail attendance={attendance.data} />;
+  return (
+    <>
+      <AttendanceDetail attendance={attendance.data} />
+      {mayAdjust && <AdjustButton attendanceId={id} />}
+    </>
+  );
 }
 
 function columns(t: Translate): ColumnsType<BoardRow> {

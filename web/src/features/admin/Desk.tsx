@@ -11,6 +11,7 @@ import { appearance } from '../../ui/appearance';
 import { antdParts, antdTokens, dark, light } from '../../ui/theme';
 import { Icon, type IconName } from '../../ui/Icon';
 import { NavLink } from '../../ui/NavLink';
+import { AppealsPage } from './AppealsPage';
 import { AuditPage } from './AuditPage';
 import { FacesPage } from './FacesPage';
 import { CoursesPage } from './CoursesPage';
@@ -37,7 +38,8 @@ interface Section {
     | 'desk.recordings'
     | 'desk.audit'
     | 'faces.title'
-    | 'reviews.title';
+    | 'reviews.title'
+    | 'appeals.title';
   page: React.ReactNode;
 }
 
@@ -97,6 +99,13 @@ const SECTIONS: Section[] = [
     icon: 'eye',
     text: 'reviews.title',
     page: <ReviewsPage />,
+  },
+  {
+    path: 'appeals',
+    right: 'people.manage',
+    icon: 'chat',
+    text: 'appeals.title',
+    page: <AppealsPage />,
   },
   { path: 'units', right: 'units.manage', icon: 'board', text: 'desk.units', page: <UnitsPage /> },
   { path: 'audit', right: 'audit.read', icon: 'book', text: 'desk.audit', page: <AuditPage /> },

@@ -1,4 +1,5 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 import { useSearchParams } from 'wouter';
 import { getAttendance, myAttendances } from '../../api/calls';
 import { keys } from '../../api/live';
@@ -7,10 +8,12 @@ import { useProblemText, useTranslation } from '../../i18n/useText';
 import { downloadCsv } from '../../lib/csv';
 import { problemOf, unwrap } from '../../lib/result';
 import { clockTime, dateTime, dayLabel, wholeMinutes } from '../../lib/time';
+import type { Stretch } from '../../lib/timeline';
 import { AttendanceDetail } from '../../ui/AttendanceDetail';
 import { Button, ButtonLink } from '../../ui/Button';
 import { Icon } from '../../ui/Icon';
 import { Empty, Notice, Skeleton, StateTag, type Tone } from '../../ui/State';
+import { AppealDialog, mayAppeal, RedressSection } from './Redress';
 import './record.css';
 
 const STATE_TONE: Record<AttendanceSummary['state'], Tone> = {
@@ -172,6 +175,8 @@ function Lesson({ item }: { item: AttendanceSummary }) {
 function Detail({ id }: { id: string }) {
   const { t } = useTranslation();
   const problemText = useProblemText();
+  const [appealed, setAppealed] = useState<Stretch>();
+  const [now] = useState(() => Date.now());
   const attendance = useQuery({
     queryKey: keys.attendance(id),
     queryFn: async () => unwrap(await getAttendance(id)),
@@ -186,7 +191,14 @@ function Detail({ id }: { id: string }) {
   }
   return (
     <div className="record-detail">
-      <AttendanceDetail attendance={attendance.data} />
+      <AttendanceDetail
+        attendance={attendance.data}
+        onAppeal={mayAppeal(attendance.data, now) ? setAppealed : undefined}
+      />
+      <RedressSection attendance={attendance.data} now={now} />
+      {appealed && (
+        <AppealDialog attendanceId={id} stretch={appealed} onClose={() => setAppealed(undefined)} />
+      )}
     </div>
   );
 }
