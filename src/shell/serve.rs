@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use axum_server::Handle;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
@@ -120,14 +121,8 @@ async fn serve(
     let attending =
         Attending::start(config, &context, &plane, (attendant, facts), &mut tasks).await?;
     keep_going(&context, &plane, &mut tasks);
+    tasks.spawn(fold(figures.clone()));
     let importer = start_importer(config, &context).await?;
-    let folded = figures.clone();
-    tasks.spawn(async move {
-        loop {
-            tokio::time::sleep(FIGURES_UPKEEP).await;
-            folded.run_upkeep();
-        }
-    });
 
     let mut app = App::new(context.clone());
     app.demo = config.demo;
@@ -179,6 +174,14 @@ async fn start_importer(config: &Config, context: &Context) -> Result<Importer, 
         tracing::warn!("films cannot be uploaded: there is no ffmpeg; `mingtang doctor` says more");
     }
     Ok(Importer::start(context, programs).await?)
+}
+
+/// Folds figures together, for ever.
+async fn fold(figures: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(FIGURES_UPKEEP).await;
+        figures.run_upkeep();
+    }
 }
 
 /// What time and cameras bring, for as long as the server runs.
