@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * Faces in the browser: enrolling, approving, class without a camera, and somebody else's face. Real networks look at real pictures from the folder that
- * MINGTANG_TEST_DATA names (default `../shared`); where it is absent nothing is proven.
+ * Faces in the browser: enrolling, approving, class without a camera, and somebody else's face.
+ * Real networks look at real pictures from the folder that MINGTANG_TEST_DATA names (default
+ * `../shared`); where it is absent nothing is proven.
  */
 
 import assert from "node:assert/strict";
