@@ -83,10 +83,18 @@ pub(super) enum Block {
     Row(Vec<(f32, String)>, [u8; 3]),
     /// Parts of the width, with their colours.
     Bar(Vec<(f32, f32, [u8; 3])>),
-    /// Pictures side by side, each with a line below.
-    Pictures(Vec<(Vec<u8>, String)>),
+    /// Pictures side by side, each with two lines below.
+    Pictures(Vec<(Thumbnail, [String; 2])>),
     /// Dark cells of a square, row by row, with a line beside it.
     Code(Vec<Vec<bool>>, String),
+}
+
+/// A small picture: rows from above, four bytes a pixel.
+#[derive(Debug)]
+pub(super) struct Thumbnail {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) rgba: Vec<u8>,
 }
 
 impl Block {
@@ -97,7 +105,7 @@ impl Block {
             Block::Entry(..) | Block::Note(_) => 17.0,
             Block::Row(..) => 16.0,
             Block::Bar(_) => 30.0,
-            Block::Pictures(_) => 122.0,
+            Block::Pictures(_) => 130.0,
             Block::Code(..) => 96.0,
         }
     }
@@ -178,22 +186,23 @@ impl Sheet<'_> {
         self.y += block.height();
     }
 
-    fn pictures(&mut self, pictures: &[(Vec<u8>, String)]) {
+    fn pictures(&mut self, pictures: &[(Thumbnail, [String; 2])]) {
         let (cell, height) = (125.0, 90.0);
-        for (place, (webp, text)) in pictures.iter().enumerate() {
+        for (place, (small, lines)) in pictures.iter().enumerate() {
             let x = MARGIN + place as f32 * cell;
-            if let Ok(image) = Image::from_webp(webp.clone().into(), true) {
-                let (width, tall) = image.size();
-                let scale = (height / tall.max(1) as f32).min((cell - 8.0) / width.max(1) as f32);
-                let size = Size::from_wh(width as f32 * scale, tall as f32 * scale);
-                if let Some(size) = size {
-                    let place = Transform::from_translate(x, self.y + 4.0);
-                    self.surface.push_transform(&place);
-                    self.surface.draw_image(image, size);
-                    self.surface.pop();
-                }
+            let (width, tall) = (small.width.max(1) as f32, small.height.max(1) as f32);
+            let scale = (height / tall).min((cell - 8.0) / width);
+            if let Some(size) = Size::from_wh(width * scale, tall * scale) {
+                let image = Image::from_rgba8(small.rgba.clone(), small.width, small.height);
+                let place = Transform::from_translate(x, self.y + 4.0);
+                self.surface.push_transform(&place);
+                self.surface.draw_image(image, size);
+                self.surface.pop();
             }
-            self.text(x, self.y + height + 16.0, 7.5, GREY, text);
+            for (line, text) in lines.iter().enumerate() {
+                let y = self.y + height + 14.0 + 10.0 * line as f32;
+                self.text(x, y, 7.5, GREY, text);
+            }
         }
     }
 

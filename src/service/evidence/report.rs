@@ -4,11 +4,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use qrcode::{Color, QrCode};
 
 use super::Contents;
-use super::paper::{Block, Error, GREEN, GREY, INK, PALE, RED, Typeface, print};
+use super::paper::{Block, Error, GREEN, GREY, INK, PALE, RED, Thumbnail, Typeface, print};
 use crate::domain::classroom::check::{CheckKind, Outcome, Ruling};
 use crate::domain::classroom::credit::{Reason, Verdict};
+use crate::domain::face::geometry::Upright;
 use crate::service::classroom::view::{CheckView, StretchView};
+use crate::service::face::picture::Picture;
 
+/// Width of a picture in the report, pixels.
+const THUMBNAIL_WIDTH: u32 = 200;
 /// Pictures side by side.
 const PICTURES_IN_ROW: usize = 4;
 
@@ -203,19 +207,41 @@ fn pictures(contents: &Contents) -> Vec<Block> {
     }
     let mut blocks = vec![Block::Heading("核验画面".to_owned())];
     blocks.extend(contents.pictures.chunks(PICTURES_IN_ROW).map(|row| {
-        let cells = row.iter().map(|(picture, _, webp)| {
+        let cells = row.iter().filter_map(|(picture, _, webp)| {
             let similarity = picture.similarity.map(|value| format!(" · {value:.4}"));
-            let below = format!(
-                "{} · {}{}",
-                clock(picture.taken_at),
-                picture.finding,
-                similarity.unwrap_or_default()
-            );
-            (webp.clone(), below)
+            let found = format!("{}{}", picture.finding, similarity.unwrap_or_default());
+            Some((thumbnail(webp)?, [clock(picture.taken_at), found]))
         });
         Block::Pictures(cells.collect())
     }));
     blocks
+}
+
+/// The pack has the pictures whole; the report is to be small enough to be sent.
+fn thumbnail(webp: &[u8]) -> Option<Thumbnail> {
+    let picture = Picture::of_webp(webp).ok()?;
+    let size = picture.size();
+    let step = (size.width as f32 / THUMBNAIL_WIDTH as f32).max(1.0);
+    let side = |length: u32| ((length as f32 / step) as u32).max(1);
+    let (width, height) = (side(size.width), side(size.height));
+    let back = Upright {
+        a: step,
+        b: 0.0,
+        dx: 0.0,
+        dy: 0.0,
+    };
+    let planes = picture.sampled(width as usize, height as usize, &back);
+    let plane = width as usize * height as usize;
+    let pixel = |at: usize| [0, 1, 2].map(|channel| planes[channel * plane + at] as u8);
+    let rgba = (0..plane).flat_map(|at| {
+        let [red, green, blue] = pixel(at);
+        [red, green, blue, u8::MAX]
+    });
+    Some(Thumbnail {
+        width,
+        height,
+        rgba: rgba.collect(),
+    })
 }
 
 fn people(contents: &Contents) -> Vec<Block> {

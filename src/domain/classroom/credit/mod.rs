@@ -326,7 +326,9 @@ fn hold_back_short_runs(parts: &mut [Part], input: &CreditInput, policy: &Classr
 }
 
 fn push(rows: &mut Vec<Stretch>, spans: &[Span], verdict: Verdict, reason: Option<Reason>) {
-    rows.extend(spans.iter().map(|span| Stretch {
+    // What is shorter than a millisecond comes of cutting by them, and is nothing to be told of.
+    let told = spans.iter().filter(|span| span.millis() > 0);
+    rows.extend(told.map(|span| Stretch {
         span: *span,
         seconds: span.millis() / 1_000,
         verdict,
