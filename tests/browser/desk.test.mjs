@@ -151,7 +151,8 @@ describe("the desk", () => {
     const page = await signIn(browser, server, "teacher");
     await page.goto(`${server.url}/desk/people`);
     await page.waitForURL(/desk\/lessons/);
-    assert.equal(await page.locator(".desk-nav a").count(), 3);
+    // Lessons, questions, courses, films, recordings.
+    assert.equal(await page.locator(".desk-nav a").count(), 5);
     await page.goto(`${server.url}/desk/questions?new=1`);
     const drawer = page.locator(".ant-drawer-open");
     await drawer.locator("textarea").fill("请假外出几天以上要经县级机构批准？");
