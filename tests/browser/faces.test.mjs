@@ -4,7 +4,7 @@
  * people, which lie beside the project (`MINGTANG_TEST_DATA`, default `../shared`). Where they are
  * absent nothing is proven, and the output says so.
  *
- * `MINGTANG_FACE_TRIES` names how often each person is asked; the long form asks 20 times.
+ * `MINGTANG_TEST_FACE_TRIES` names how often each person is asked; the long form asks 20 times.
  */
 
 import assert from "node:assert/strict";
@@ -21,7 +21,7 @@ const project = fileURLToPath(new URL("../../", import.meta.url));
 const folder = process.env.MINGTANG_TEST_DATA ?? join(project, "../shared");
 const media = join(folder, "media");
 const there = existsSync(join(folder, "models")) && existsSync(media);
-const TRIES = Number(process.env.MINGTANG_FACE_TRIES ?? 2);
+const TRIES = Number(process.env.MINGTANG_TEST_FACE_TRIES ?? 2);
 /** Three tries before the camera, each of two bursts. */
 const CHECK_MS = 120_000;
 /** The browser says every two seconds that its page plays in front. */
