@@ -374,7 +374,9 @@ pub async fn forget(db: &mut Connection, person: PersonId) -> Result<u64, Error>
     let gone = sqlx::query!(
         "delete from face_picture where person_id = $1 and check_id not in ( \
              select c.id from attendance_check c \
-                 join attendance a on a.id = c.attendance_id where a.awaits_ruling)",
+                 join attendance a on a.id = c.attendance_id \
+                 left join redress r on r.attendance_id = a.id \
+             where a.awaits_ruling or r.open_appeals > 0)",
         person.0,
     )
     .execute(db)
@@ -393,7 +395,9 @@ pub async fn prune_pictures(
              select p.id from face_picture p \
                  join attendance_check c on c.id = p.check_id \
                  join attendance a on a.id = c.attendance_id \
+                 left join redress r on r.attendance_id = a.id \
              where p.taken_at < $1 and not a.awaits_ruling and a.phase = 'closed' \
+                 and coalesce(r.open_appeals, 0) = 0 \
              order by p.taken_at limit $2)",
         before,
         i64::from(limit),

@@ -1,6 +1,7 @@
 //! Faces as people meet them, with an engine that sees what a test says: the real networks are
 //! tested in the engine's own tests and in browsers.
 
+use chrono::TimeDelta;
 use mingtang::domain::classroom::check::{CheckKind, Outcome, Ruling};
 use mingtang::domain::face::check::Eyesight;
 use mingtang::domain::face::finding::Finding;
@@ -250,4 +251,34 @@ async fn a_finding_of_an_earlier_look_is_nothing_and_leaves_no_picture() {
     }
     let kept = rows(&class, "select 1 from face_picture").await;
     assert_eq!(kept.len(), 1);
+}
+
+#[tokio::test]
+async fn pictures_go_after_thirty_days_and_not_before_somebody_decided_about_them() {
+    let mut class = class().await;
+    let account = class.demo.learners[0];
+    let person = enrol(&class, account).await;
+    enrolment::approve(&class.context, &class.officer, person)
+        .await
+        .unwrap();
+    let sitting = until_look(&mut class, account).await;
+    let pictures = [FRAME.to_vec()];
+    classroom::found(&class.context, &sitting, Finding::Unsure, &pictures)
+        .await
+        .unwrap();
+    classroom::end(&class.context, &class.teacher, class.lesson)
+        .await
+        .unwrap();
+    class.pass(300).await;
+    class.world.clock.advance(TimeDelta::days(29));
+    let check = sitting.look.check;
+    let pruned = async || classroom::prune_pictures(&class.context).await.unwrap();
+    assert_eq!(pruned().await, 0);
+    class.world.clock.advance(TimeDelta::days(2));
+    assert_eq!(pruned().await, 0, "a person is still to look at it");
+    reviews::rule(&class.context, &class.officer, check, Ruling::Upheld)
+        .await
+        .unwrap();
+    assert_eq!(pruned().await, 1);
+    assert!(rows(&class, "select 1 from face_picture").await.is_empty());
 }
