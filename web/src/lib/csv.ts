@@ -16,9 +16,13 @@ export function downloadCsv(name: string, header: string[], rows: (string | numb
 
 /** Offers a table as a file. The byte order mark makes Excel read it as UTF-8. */
 export function saveFile(name: string, table: string): void {
-  const blob = new Blob(['\ufeff', table], { type: 'text/csv;charset=utf-8' });
+  offer(new Blob(['\ufeff', table], { type: 'text/csv;charset=utf-8' }), name);
+}
+
+/** Offers something as a file. */
+export function offer(file: Blob, name: string): void {
   const link = document.createElement('a');
-  link.href = URL.createObjectURL(blob);
+  link.href = URL.createObjectURL(file);
   link.download = name;
   link.click();
   URL.revokeObjectURL(link.href);

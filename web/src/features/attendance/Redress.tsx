@@ -4,6 +4,7 @@ import { keys, queryClient } from '../../api/live';
 import { fetchEvidence, fileAppeal, withdrawAppeal, type Appeal } from '../../api/redress';
 import type { Attendance } from '../../api/types';
 import { useProblemText, useTranslation } from '../../i18n/useText';
+import { offer } from '../../lib/csv';
 import { problemOf, unwrap } from '../../lib/result';
 import { clockTimeExact, dateTime, runningTime, wholeMinutes } from '../../lib/time';
 import type { Stretch } from '../../lib/timeline';
@@ -128,14 +129,6 @@ function Evidence({ attendance }: { attendance: Attendance }) {
       <p className="hint">{isOver ? t('redress.evidenceHint') : t('redress.evidenceOpen')}</p>
     </div>
   );
-}
-
-function offer(file: Blob, name: string): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(file);
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(link.href);
 }
 
 interface AppealProps {
