@@ -83,6 +83,17 @@ impl Actor {
             .any(|grant| roles.contains(&grant.role) && grant.path.covers(path))
     }
 
+    /// Whether one of `roles` is held over the unit of this path, or over one below it: what a unit
+    /// offers is used by those below it too.
+    pub fn holds_beside(&self, roles: &[Role], path: &UnitPath) -> bool {
+        let held = self
+            .grants
+            .iter()
+            .filter(|grant| roles.contains(&grant.role));
+        let mut paths = held.map(|grant| &grant.path);
+        paths.any(|own| own.covers(path) || path.covers(own))
+    }
+
     /// Whether one of `roles` is held anywhere.
     pub fn holds_anywhere(&self, roles: &[Role]) -> bool {
         self.grants.iter().any(|grant| roles.contains(&grant.role))

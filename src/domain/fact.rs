@@ -74,6 +74,11 @@ pub fn canonical_json(value: &Value) -> String {
     }
 }
 
+/// Bytes as lower-case hexadecimal, as digests stand in facts and for people.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A moment as the database keeps it, in whole microseconds.
 pub fn stored_time(at: DateTime<Utc>) -> DateTime<Utc> {
     at.duration_trunc(TimeDelta::microseconds(1)).unwrap_or(at)

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use crate::domain::fact::hex;
 use crate::service::Eyes;
 use crate::service::face::FaceEngine;
 use crate::service::face::manifest::{Entry, Manifest, PRODUCT, Refused, Role};
@@ -255,9 +256,7 @@ fn install(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
 }
 
 fn is_of(entry: &Entry, file: &[u8]) -> bool {
-    let digest = Sha256::digest(file);
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    file.len() as u64 == entry.bytes && hex == entry.sha256
+    file.len() as u64 == entry.bytes && hex(&Sha256::digest(file)) == entry.sha256
 }
 
 fn file_name(entry: &Entry) -> String {
@@ -287,8 +286,7 @@ mod tests {
 
     /// A manifest of one file of these bytes.
     fn manifest(folder: &Path, file: &[u8]) -> PathBuf {
-        let digest = Sha256::digest(file);
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex(&Sha256::digest(file));
         let text = format!(
             "[[model]]\nname = \"one\"\nrole = \"detector\"\nsha256 = \"{hex}\"\n\
              bytes = {}\nlicence = \"MIT\"\ninput = [320, 256]\ncolours = \"bgr\"\n",

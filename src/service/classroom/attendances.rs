@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::act::act;
+use super::case::{not_found, unknown_check};
 use super::present;
 use super::view::{AttendanceSummary, AttendanceView, PromptView};
 use crate::domain::actor::Actor;
@@ -110,7 +111,7 @@ pub async fn answer(
     let mut db = context.store.reader().await?;
     let (id, question) = store::attendance::of_check(&mut db, check)
         .await?
-        .ok_or_else(unknown)?;
+        .ok_or_else(unknown_check)?;
     let question = match question {
         Some(question) => store::question::find(&mut db, question).await?,
         None => None,
@@ -123,19 +124,21 @@ pub async fn answer(
         answer,
         question: question.as_ref(),
     };
-    let mut acted = act(context, id, now, &command).await?.ok_or_else(unknown)?;
+    let mut acted = act(context, id, now, &command)
+        .await?
+        .ok_or_else(unknown_check)?;
     let late = |fact: &AttendanceFact| matches!(fact, AttendanceFact::AnsweredLate { .. });
     if acted.facts.iter().any(late) {
         acted = act(context, id, now, &Command::Due)
             .await?
-            .ok_or_else(unknown)?;
+            .ok_or_else(unknown_check)?;
     }
     let known = acted
         .attendance
         .checks()
         .iter()
         .find(|known| known.id == check);
-    let known = known.ok_or_else(unknown)?;
+    let known = known.ok_or_else(unknown_check)?;
     Ok(Answered {
         outcome: known.outcome().unwrap_or(Outcome::PassedWrong),
         attempts_left: if known.is_open() {
@@ -186,13 +189,7 @@ pub async fn attendance(
         };
         policy::allow(actor, Action::RunLesson, resource).map_err(|_| not_found())?;
     }
-    let redress = store::redress::find(&mut db, id).await?;
-    Ok(AttendanceView::of(
-        &attendance,
-        &lesson,
-        statement,
-        redress.as_ref(),
-    ))
+    shown(&mut db, (attendance, lesson, statement)).await
 }
 
 /// An attendance as people see it, to whoever was let through.
@@ -201,8 +198,15 @@ pub(in crate::service) async fn view(
     db: &mut Connection,
     id: AttendanceId,
 ) -> Result<AttendanceView, Error> {
-    let (attendance, lesson, statement) = stated(context, db, id).await?;
-    let redress = store::redress::find(db, id).await?;
+    let stated = stated(context, db, id).await?;
+    shown(db, stated).await
+}
+
+async fn shown(
+    db: &mut Connection,
+    (attendance, lesson, statement): (Attendance, Lesson, Statement),
+) -> Result<AttendanceView, Error> {
+    let redress = store::redress::find(db, attendance.id()).await?;
     let redress = redress.as_ref();
     Ok(AttendanceView::of(&attendance, &lesson, statement, redress))
 }
@@ -223,22 +227,4 @@ pub(super) async fn stated(
     let statement = attendance.statement(&lesson, &elsewhere, today_s, context.now());
     let adjusted_s = store::redress::adjusted_s(db, id).await?;
     Ok((attendance, lesson, statement.adjusted(adjusted_s)))
-}
-
-fn not_found() -> Refusal {
-    Refusal::new(
-        RefusalKind::NotFound,
-        "attendance.not_found",
-        "没有找到该学习记录。",
-        "There is no such attendance.",
-    )
-}
-
-fn unknown() -> Refusal {
-    Refusal::new(
-        RefusalKind::NotFound,
-        "check.unknown",
-        "没有找到这次核验。",
-        "There is no such check.",
-    )
 }

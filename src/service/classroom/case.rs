@@ -81,3 +81,13 @@ pub(in crate::service) fn not_found() -> Refusal {
         "There is no such attendance.",
     )
 }
+
+/// No such check, or none that the actor may know of.
+pub(super) fn unknown_check() -> Refusal {
+    Refusal::new(
+        RefusalKind::NotFound,
+        "check.unknown",
+        "没有找到这次核验。",
+        "There is no such check.",
+    )
+}

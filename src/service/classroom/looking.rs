@@ -18,6 +18,7 @@ use crate::domain::face::finding::{Finding, Grounds};
 use crate::domain::face::message::Message;
 use crate::domain::face::template::Template;
 use crate::domain::face::watch::Sign;
+use crate::domain::fact::hex;
 use crate::domain::id::{AccountId, AttendanceId, CheckId, FacePictureId, PersonId};
 use crate::service::face::enrolment;
 use crate::service::{Context, Error, Failure, outbox};
@@ -221,8 +222,4 @@ pub async fn prune_pictures(context: &Context) -> Result<u64, Error> {
     let gone = store::face::prune_pictures(&mut transaction, before, PRUNED_AT_ONCE).await?;
     transaction.commit().await?;
     Ok(gone)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -10,12 +10,13 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::act::act;
-use super::case::{Case, not_found};
+use super::case::{Case, not_found, unknown_check};
 use super::present;
 use super::view::{CheckView, LessonShort};
 use crate::domain::actor::Actor;
 use crate::domain::classroom::attendance::Command;
 use crate::domain::classroom::check::{Check, Ruling};
+use crate::domain::fact::hex;
 use crate::domain::id::{AttendanceId, CheckId, FacePictureId};
 use crate::domain::policy::{self, Action, OFFICERS, Resource};
 use crate::domain::refusal::{Refusal, RefusalKind};
@@ -76,7 +77,7 @@ impl PictureView {
             taken_at: info.taken_at,
             finding: info.finding.clone(),
             similarity: info.similarity_e4.map(|e4| f64::from(e4) / 10_000.0),
-            sha256: info.sha256.iter().map(|b| format!("{b:02x}")).collect(),
+            sha256: hex(&info.sha256),
         }
     }
 }
@@ -184,7 +185,7 @@ pub async fn refuse(context: &Context, actor: &Actor, check: CheckId) -> Result<
     let now = present(context)?;
     let mut db = context.store.reader().await?;
     let found = store::attendance::of_check(&mut db, check).await?;
-    let (id, _) = found.ok_or_else(unknown)?;
+    let (id, _) = found.ok_or_else(unknown_check)?;
     drop(db);
     let by = actor.account;
     act(context, id, now, &Command::Refuse { by, check }).await?;
@@ -214,18 +215,18 @@ pub async fn exempt(context: &Context, actor: &Actor, id: AttendanceId) -> Resul
 
 async fn in_charge(db: &mut Connection, actor: &Actor, check: CheckId) -> Result<Case, Error> {
     let found = store::attendance::of_check(db, check).await?;
-    let (id, _) = found.ok_or_else(unknown)?;
-    let case = Case::find(db, id).await?.ok_or_else(unknown)?;
+    let (id, _) = found.ok_or_else(unknown_check)?;
+    let case = Case::find(db, id).await?.ok_or_else(unknown_check)?;
     let unit = store::unit::find(db, case.lesson.unit()).await?;
-    let unit = unit.ok_or_else(unknown)?;
+    let unit = unit.ok_or_else(unknown_check)?;
     let resource = Resource::Unit(&unit.path);
-    policy::allow(actor, Action::ManagePeople, resource).map_err(|_| unknown())?;
+    policy::allow(actor, Action::ManagePeople, resource).map_err(|_| unknown_check())?;
     Ok(case)
 }
 
 async fn may_see(db: &mut Connection, actor: &Actor, check: CheckId) -> Result<(), Error> {
     let found = store::attendance::of_check(db, check).await?;
-    let (id, _) = found.ok_or_else(unknown)?;
+    let (id, _) = found.ok_or_else(unknown_check)?;
     let stored = store::attendance::find(db, id).await?;
     let own = stored.is_some_and(|stored| stored.attendance.account() == actor.account);
     if !own {
@@ -241,14 +242,5 @@ fn own() -> Refusal {
         "授课人、学员本人和发起核验的人不能复核，请由其他工作人员处理。",
         "The teacher, the learner and whoever asked for the check do not review it. \
          Ask a colleague to decide.",
-    )
-}
-
-fn unknown() -> Refusal {
-    Refusal::new(
-        RefusalKind::NotFound,
-        "check.unknown",
-        "没有找到这次核验。",
-        "There is no such check.",
     )
 }

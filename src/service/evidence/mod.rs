@@ -16,15 +16,14 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
-use uuid::Uuid;
 use zip::write::SimpleFileOptions;
 
 pub use paper::{NoTypefaces, Typeface, Typefaces};
 
 use crate::domain::actor::Actor;
 use crate::domain::classroom::attendance::Phase;
-use crate::domain::fact::StoredFact;
-use crate::domain::id::{AttendanceId, EvidencePackId};
+use crate::domain::fact::{StoredFact, hex};
+use crate::domain::id::{AccountId, AttendanceId, EvidencePackId};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::service::classroom::case::{Case, not_found};
 use crate::service::classroom::reviews::PictureView;
@@ -68,7 +67,7 @@ pub(crate) struct Contents {
     lesson: String,
     starts_at: DateTime<Utc>,
     view: AttendanceView,
-    pictures: Vec<(PictureView, Uuid, Vec<u8>)>,
+    pictures: Vec<(PictureView, Vec<u8>)>,
     verify_url: String,
 }
 
@@ -99,7 +98,7 @@ struct Recorded {
     kind: &'static str,
     attendance: AttendanceId,
     pack: EvidencePackId,
-    by: crate::domain::id::AccountId,
+    by: AccountId,
     manifest_sha256: String,
     at: DateTime<Utc>,
 }
@@ -166,14 +165,14 @@ async fn pictures(
     context: &Context,
     db: &mut Connection,
     case: &Case,
-) -> Result<Vec<(PictureView, Uuid, Vec<u8>)>, Error> {
+) -> Result<Vec<(PictureView, Vec<u8>)>, Error> {
     let checks: Vec<_> = case.attendance.checks().iter().map(|one| one.id).collect();
     let infos = store::face::pictures_of(db, &checks).await?;
     let mut pictures = Vec::new();
     for info in infos.iter().take(PICTURES_MAX) {
         if let Some((info, sealed)) = store::face::picture(db, info.id).await? {
             let webp = enrolment::open_evidence(context, info.person, sealed)?;
-            pictures.push((PictureView::of(&info), info.check.0, webp));
+            pictures.push((PictureView::of(&info), webp));
         }
     }
     Ok(pictures)
@@ -248,7 +247,7 @@ async fn files(
     files.insert("facts.json".to_owned(), pretty(&facts)?);
     files.insert("chain.json".to_owned(), pretty(&chain)?);
     files.insert("README.txt".to_owned(), report::README.as_bytes().to_vec());
-    for (picture, _, webp) in &contents.pictures {
+    for (picture, webp) in &contents.pictures {
         files.insert(format!("frames/{}.webp", picture.id), webp.clone());
     }
     let (id, issued_at) = (contents.id, contents.issued_at);
@@ -316,10 +315,6 @@ fn value(of: &impl Serialize) -> Result<Value, Error> {
 
 fn pretty(of: &impl Serialize) -> Result<Vec<u8>, Error> {
     serde_json::to_vec_pretty(of).map_err(|source| Failure::new("write evidence", source).into())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn still_open() -> Refusal {

@@ -207,7 +207,7 @@ fn pictures(contents: &Contents) -> Vec<Block> {
     }
     let mut blocks = vec![Block::Heading("核验画面".to_owned())];
     blocks.extend(contents.pictures.chunks(PICTURES_IN_ROW).map(|row| {
-        let cells = row.iter().filter_map(|(picture, _, webp)| {
+        let cells = row.iter().filter_map(|(picture, webp)| {
             let similarity = picture.similarity.map(|value| format!(" · {value:.4}"));
             let found = format!("{}{}", picture.finding, similarity.unwrap_or_default());
             Some((thumbnail(webp)?, [clock(picture.taken_at), found]))

@@ -241,16 +241,9 @@ async fn must_learn(
 async fn used_by(db: &mut Connection, actor: &Actor, id: CourseId) -> Result<Listed, Error> {
     let listed = store::course::find_listed(db, &[id]).await?.pop();
     let listed = listed.ok_or_else(not_found)?;
-    let staff = actor
-        .grants
-        .iter()
-        .filter(|grant| STAFF.contains(&grant.role));
-    let mut staff = staff.map(|grant| &grant.path);
-    let path = &listed.unit_path;
-    if staff.any(|own| own.covers(path) || path.covers(own)) {
-        Ok(listed)
-    } else {
-        Err(not_found().into())
+    match actor.holds_beside(STAFF, &listed.unit_path) {
+        true => Ok(listed),
+        false => Err(not_found().into()),
     }
 }
 

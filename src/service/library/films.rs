@@ -94,16 +94,9 @@ pub(super) async fn used_by(
     let listed = store::film::find_listed(db, &[id]).await?.pop();
     let listed = listed.filter(|listed| listed.film.state().name() != "removed");
     let listed = listed.ok_or_else(not_found)?;
-    let staff = actor
-        .grants
-        .iter()
-        .filter(|grant| STAFF.contains(&grant.role));
-    let mut staff = staff.map(|grant| &grant.path);
-    let path = &listed.unit_path;
-    if staff.any(|own| own.covers(path) || path.covers(own)) {
-        Ok(listed)
-    } else {
-        Err(not_found().into())
+    match actor.holds_beside(STAFF, &listed.unit_path) {
+        true => Ok(listed),
+        false => Err(not_found().into()),
     }
 }
 

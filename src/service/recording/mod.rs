@@ -18,6 +18,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::actor::Actor;
 use crate::domain::announcement::{Announcement, Audience, Topic};
+use crate::domain::fact::hex;
 use crate::domain::id::{AccountId, LessonId, RecordingId};
 use crate::domain::recording::{
     self, RecordedRecordingFact, Recording, RecordingCommand, RecordingFact, RecordingState,
@@ -230,10 +231,6 @@ async fn viewed(context: &Context, id: RecordingId) -> Result<RecordingView, Err
     let stored = store::recording::find(&mut db, id).await?;
     let stored = stored.ok_or_else(recording::not_found)?;
     Ok(RecordingView::of(&stored.recording))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What participants are told: it records now, and not only later.

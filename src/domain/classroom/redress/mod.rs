@@ -18,6 +18,7 @@ use super::credit::{Stretch, Verdict};
 use super::policy::PolicyFigures;
 use super::span::Span;
 use crate::domain::entropy::Entropy;
+use crate::domain::fact::hex;
 use crate::domain::id::{AccountId, AdjustmentId, AppealId, AttendanceId};
 use crate::domain::refusal::{Refusal, RefusalKind};
 pub use command::{Decider, RedressCommand};
@@ -493,8 +494,7 @@ fn without_words(fact: RedressFact) -> Happened {
 }
 
 fn digest(words: &str) -> String {
-    let digest = Sha256::digest(words.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(words.as_bytes()))
 }
 
 #[cfg(test)]

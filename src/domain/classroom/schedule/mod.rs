@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::check::{CheckKind, Gesture};
 use super::policy::{ClassroomPolicy, PolicyFigures};
 use crate::domain::entropy::Entropy;
+use crate::domain::fact::hex;
 
 /// 32 secret bytes of one attendance; secret until the attendance closes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -297,10 +298,6 @@ fn between_ms(unit: f64, from_s: u32, to_s: u32) -> u64 {
 
 fn millis(seconds: u32) -> u64 {
     u64::from(seconds) * 1_000
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
