@@ -15,7 +15,7 @@ use super::extract::{Body, Id, SignedIn};
 use super::people::Person;
 use super::router::{Access, App, Route};
 use crate::domain::id::{AccountId, CourseId, CourseLessonId, FilmId, UnitId};
-use crate::domain::library::course::{CourseDraft, LessonDraft};
+use crate::domain::library::course::{Counts, CourseDraft, LessonDraft};
 use crate::domain::policy::Capability;
 use crate::service::library::{self, CourseView, LearnerStanding, MyCourse};
 
@@ -57,12 +57,17 @@ struct CoursePlan {
     /// At most 2,000 characters.
     #[serde(default)]
     about: String,
-    /// Seconds of film that have to be watched; 0: every lesson to its end.
+    /// Seconds of film that have to be watched, or credited where hours count; 0: every lesson to
+    /// its end.
     #[serde(default)]
     required_s: u32,
     /// How fast a learner may watch, percent, 100 to 200.
     #[serde(default = "ordinary_speed")]
     speed_percent: u32,
+    /// What watching counts for: `progress`, `hours` or `hours_by_face`.
+    #[serde(default)]
+    #[schema(value_type = String)]
+    counts: Counts,
     /// Courses to complete before, at most 10.
     #[serde(default)]
     prerequisite_ids: Vec<Uuid>,
@@ -114,6 +119,7 @@ impl From<CoursePlan> for CourseDraft {
             about: plan.about,
             required_s: plan.required_s,
             speed_percent: plan.speed_percent,
+            counts: plan.counts,
             prerequisites: plan.prerequisite_ids.into_iter().map(CourseId).collect(),
             chapters: chapters.collect(),
         }

@@ -17,7 +17,7 @@ use crate::domain::id::{CourseLessonId, FilmId, PlaybackId};
 use crate::domain::library::cut::{CutFile, Rendition};
 use crate::domain::library::viewing::Beat;
 use crate::domain::policy::Capability;
-use crate::service::library::{self, Handed, Play, PlayState};
+use crate::service::library::{self, Earned, Handed, Play, PlayState};
 
 /// The routes of this file.
 pub fn routes() -> Vec<Route> {
@@ -27,6 +27,8 @@ pub fn routes() -> Vec<Route> {
         Route::new(Access::SignedIn, routes!(media)),
         Route::new(Access::SignedIn, routes!(beat)),
         Route::new(Access::SignedIn, routes!(stop)),
+        Route::new(Access::SignedIn, routes!(earned)),
+        Route::new(Access::SignedIn, routes!(sign_out)),
         Route::new(manage, routes!(preview)),
     ]
 }
@@ -112,6 +114,30 @@ async fn stop(
     Id(id): Id<PlaybackId>,
 ) -> Result<StatusCode, Problem> {
     library::stop(&app.context, &actor, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What one earned of a lesson on demand, and what can be made up by watching it again.
+#[utoipa::path(get, path = "/api/course-lessons/{id}/earned", tag = "playing",
+    params(("id" = Uuid, Path)), responses((status = 200, body = Earned)))]
+async fn earned(
+    State(app): State<App>,
+    SignedIn(actor): SignedIn,
+    Id(id): Id<CourseLessonId>,
+) -> Result<Json<Earned>, Problem> {
+    Ok(Json(library::earned_of(&app.context, &actor, id).await?))
+}
+
+/// Ends the lesson in which watching counts: a last check closes what was watched, and what was
+/// withheld can be made up from then on.
+#[utoipa::path(post, path = "/api/course-lessons/{id}/sign-out", tag = "playing",
+    params(("id" = Uuid, Path)), responses((status = 204)))]
+async fn sign_out(
+    State(app): State<App>,
+    SignedIn(actor): SignedIn,
+    Id(id): Id<CourseLessonId>,
+) -> Result<StatusCode, Problem> {
+    library::sign_out(&app.context, &actor, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

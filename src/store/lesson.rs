@@ -89,8 +89,8 @@ fn read(state: Value) -> Result<Lesson, Error> {
 pub async fn insert(db: &mut Connection, lesson: &Lesson, now: DateTime<Utc>) -> Result<(), Error> {
     sqlx::query!(
         "insert into lesson (id, unit_id, teacher_id, title, starts_at, ends_at, phase, state, \
-             next_deadline, created_at) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             next_deadline, created_at, viewing_id) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         lesson.id().0,
         lesson.unit().0,
         lesson.teacher().0,
@@ -101,6 +101,7 @@ pub async fn insert(db: &mut Connection, lesson: &Lesson, now: DateTime<Utc>) ->
         written(lesson)?,
         lesson.next_deadline(),
         now,
+        lesson.viewing().map(|viewing| viewing.0),
     )
     .execute(db)
     .await?;
@@ -169,13 +170,13 @@ pub async fn find_listed(db: &mut Connection, ids: &[LessonId]) -> Result<Vec<Li
         .collect()
 }
 
-/// One page of lessons, and how many there are on all pages.
+/// One page of classes, and how many there are on all pages.
 pub async fn list(db: &mut Connection, filter: &Filter) -> Result<(Vec<Listed>, u64), Error> {
     let officer_of: Vec<Uuid> = filter.officer_of.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
         r#"select l.id, count(*) over () as "total!"
            from lesson l join unit u on u.id = l.unit_id
-           where (l.teacher_id = $1 or u.path && $2 or exists (
+           where l.viewing_id is null and (l.teacher_id = $1 or u.path && $2 or exists (
                    select from lesson_learner e where e.lesson_id = l.id and e.account_id = $1))
                and case $3::text
                    when 'today' then l.phase in ('live', 'break')
@@ -256,7 +257,8 @@ pub async fn change_learners(
     Ok(())
 }
 
-/// Lessons that an account has to do with and that are not over: their topics are followed.
+/// Lessons that an account has to do with and that are not over: their topics are followed. What
+/// others watch alone is followed by nobody else.
 pub async fn followed(
     db: &mut Connection,
     account: AccountId,
@@ -266,10 +268,11 @@ pub async fn followed(
 ) -> Result<Vec<(LessonId, bool)>, Error> {
     let officer_of: Vec<Uuid> = officer_of.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
-        r#"select l.id, (l.teacher_id = $1 or u.path && $2) as "staff!"
+        r#"select l.id,
+               l.viewing_id is null and (l.teacher_id = $1 or u.path && $2) as "staff!"
            from lesson l join unit u on u.id = l.unit_id
-           where l.ends_at >= $3 and (l.teacher_id = $1 or u.path && $2 or exists (
-               select from lesson_learner e where e.lesson_id = l.id and e.account_id = $1))
+           where l.ends_at >= $3 and ((l.viewing_id is null and (l.teacher_id = $1
+               or u.path && $2)) or exists (select from lesson_learner e where e.lesson_id = l.id and e.account_id = $1))
            order by l.starts_at, l.id limit $4"#,
         account.0,
         &officer_of,
@@ -282,6 +285,18 @@ pub async fn followed(
         .into_iter()
         .map(|row| (LessonId(row.id), row.staff))
         .collect())
+}
+
+/// The lessons that are being held of these.
+pub async fn running_of(db: &mut Connection, ids: &[LessonId]) -> Result<Vec<LessonId>, Error> {
+    let wanted: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let ids = sqlx::query_scalar!(
+        "select id from lesson where id = any($1) and phase in ('live', 'break')",
+        &wanted,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(ids.into_iter().map(LessonId).collect())
 }
 
 /// Lessons whose deadline is reached, at most `limit`.

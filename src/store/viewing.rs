@@ -89,6 +89,22 @@ pub async fn lock(
     state.map(read).transpose()
 }
 
+/// The viewing of a person and a lesson.
+pub async fn of_lesson(
+    db: &mut Connection,
+    account: AccountId,
+    lesson: CourseLessonId,
+) -> Result<Option<Viewing>, Error> {
+    let state = sqlx::query_scalar!(
+        "select state from viewing where account_id = $1 and lesson_id = $2",
+        account.0,
+        lesson.0,
+    )
+    .fetch_optional(db)
+    .await?;
+    state.map(read).transpose()
+}
+
 /// The viewing that a playback of this person plays, locked until the transaction ends.
 pub async fn lock_playback(
     db: &mut Connection,
@@ -151,9 +167,12 @@ pub async fn progress_of(
 ) -> Result<BTreeMap<CourseLessonId, Progress>, Error> {
     let courses: Vec<Uuid> = courses.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
-        "select v.lesson_id, v.watched_ms, v.finished \
-         from viewing v join course_lesson l on l.id = v.lesson_id \
-         where v.account_id = $1 and l.course_id = any($2) and l.present",
+        r#"select v.lesson_id, v.watched_ms, v.finished,
+               coalesce((select sum(a.credited_s) from lesson s
+                   join attendance a on a.lesson_id = s.id
+                   where s.viewing_id = v.id), 0)::bigint as "credited_s!"
+           from viewing v join course_lesson l on l.id = v.lesson_id
+           where v.account_id = $1 and l.course_id = any($2) and l.present"#,
         account.0,
         &courses,
     )
@@ -164,6 +183,7 @@ pub async fn progress_of(
         .map(|row| {
             let progress = Progress {
                 watched_ms: u64::try_from(row.watched_ms).unwrap_or(0),
+                credited_s: u64::try_from(row.credited_s).unwrap_or(0),
                 finished: row.finished,
             };
             (CourseLessonId(row.lesson_id), progress)
@@ -181,7 +201,10 @@ pub async fn progress_in(
 ) -> Result<Vec<LearnerProgress>, Error> {
     let rows = sqlx::query!(
         r#"select e.account_id, p.name, v.lesson_id as "lesson_id?",
-               v.watched_ms as "watched_ms?", v.finished as "finished?"
+               v.watched_ms as "watched_ms?", v.finished as "finished?",
+               coalesce((select sum(s.credited_s) from lesson f
+                   join attendance s on s.lesson_id = f.id
+                   where f.viewing_id = v.id), 0)::bigint as "credited_s!"
            from course_learner e
                join account a on a.id = e.account_id join person p on p.id = a.person_id
                left join (viewing v join course_lesson l
@@ -201,6 +224,7 @@ pub async fn progress_in(
         if let (Some((.., progress)), Some(lesson)) = (learners.last_mut(), row.lesson_id) {
             let known = Progress {
                 watched_ms: u64::try_from(row.watched_ms.unwrap_or(0)).unwrap_or(0),
+                credited_s: u64::try_from(row.credited_s).unwrap_or(0),
                 finished: row.finished.unwrap_or(false),
             };
             progress.insert(CourseLessonId(lesson), known);

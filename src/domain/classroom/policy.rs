@@ -288,6 +288,14 @@ impl ClassroomPolicy {
         self
     }
 
+    /// The same for what is left of a film: the floor never keeps anybody from finishing it.
+    pub fn for_the_rest(mut self, left_s: u64) -> Self {
+        if left_s < 2 * u64::from(self.figures.floor_s) {
+            self.figures.floor_s = 0;
+        }
+        self
+    }
+
     /// The figures, for rules to read.
     pub fn figures(&self) -> &PolicyFigures {
         &self.figures

@@ -30,6 +30,26 @@ pub struct Course {
     plan: CoursePlan,
 }
 
+/// What watching a course counts for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Counts {
+    /// Progress alone: nobody is asked anything.
+    #[default]
+    Progress,
+    /// Hours, proven by random prompts.
+    Hours,
+    /// Hours, proven by random looks at the face too.
+    HoursByFace,
+}
+
+impl Counts {
+    /// Hours are credited.
+    pub fn hours(self) -> bool {
+        self != Self::Progress
+    }
+}
+
 /// What a course consists of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CoursePlan {
@@ -37,10 +57,14 @@ pub struct CoursePlan {
     pub title: String,
     /// What it is about, at most [`ABOUT_CHARS_MAX`] characters.
     pub about: String,
-    /// Seconds of film that have to be watched; 0: every lesson to its end.
+    /// Seconds of film that have to be watched, or credited where hours count; 0: every lesson to
+    /// its end.
     pub required_s: u32,
     /// How fast a learner may watch, percent, 100 to 200.
     pub speed_percent: u32,
+    /// What watching counts for.
+    #[serde(default)]
+    pub counts: Counts,
     /// Courses to complete before.
     pub prerequisites: Vec<CourseId>,
     /// In order.
@@ -89,6 +113,8 @@ pub struct CourseDraft {
     pub required_s: u32,
     /// How fast a learner may watch.
     pub speed_percent: u32,
+    /// What watching counts for.
+    pub counts: Counts,
     /// Courses to complete before.
     pub prerequisites: Vec<CourseId>,
     /// Titles of chapters and their lessons.
@@ -220,6 +246,8 @@ impl Course {
 pub struct Progress {
     /// Milliseconds from the beginning that were watched.
     pub watched_ms: u64,
+    /// Seconds of it that are credited.
+    pub credited_s: u64,
     /// It was watched to its end.
     pub finished: bool,
 }
@@ -229,6 +257,8 @@ pub struct Progress {
 pub struct Standing {
     /// Seconds watched, each second of film once.
     pub watched_s: u64,
+    /// Seconds credited.
+    pub credited_s: u64,
     /// Lessons watched to their end.
     pub lessons_finished: usize,
     /// Lessons in all.
@@ -247,12 +277,18 @@ pub fn standing(course: &Course, progress: &BTreeMap<CourseLessonId, Progress>) 
         .filter(|lesson| of(lesson).finished)
         .count();
     let watched_s = watched_ms / 1_000;
+    let credited_s = course.lessons().map(|lesson| of(lesson).credited_s).sum();
+    let counted_s = match course.plan.counts.hours() {
+        true => credited_s,
+        false => watched_s,
+    };
     let complete = match course.plan.required_s {
         0 => lessons > 0 && lessons_finished == lessons,
-        required_s => watched_s >= u64::from(required_s),
+        required_s => counted_s >= u64::from(required_s),
     };
     Standing {
         watched_s,
+        credited_s,
         lessons_finished,
         lessons,
         complete,
@@ -325,6 +361,7 @@ fn checked(
         about,
         required_s: draft.required_s,
         speed_percent: draft.speed_percent,
+        counts: draft.counts,
         prerequisites,
         chapters,
     })
@@ -379,6 +416,7 @@ mod tests {
             about: String::new(),
             required_s: 0,
             speed_percent: 100,
+            counts: Counts::Progress,
             prerequisites: Vec::new(),
             chapters: vec![("第一章".to_owned(), lessons)],
         }
@@ -443,11 +481,16 @@ mod tests {
             required_s: 90,
             ..whole.clone()
         };
-        for (draft, expected) in [(whole, false), (by_hours, true)] {
+        let credited = CourseDraft {
+            counts: Counts::Hours,
+            ..by_hours.clone()
+        };
+        for (draft, expected) in [(whole, false), (by_hours, true), (credited, false)] {
             let course = course(draft);
             let first = course.lessons().next().unwrap().id;
             let done = Progress {
                 watched_ms: 90_999,
+                credited_s: 89,
                 finished: true,
             };
             let standing = standing(&course, &BTreeMap::from([(first, done)]));

@@ -10,4 +10,5 @@ pub mod cut;
 pub mod film;
 pub mod pacing;
 pub mod probe;
+pub mod sitting;
 pub mod viewing;

@@ -9,7 +9,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::pacing::{Ahead, MediaSpan, Pace, RESUME_BACK_MS, Served};
-use crate::domain::id::{AccountId, CourseLessonId, FilmId, PlaybackId, ViewingId};
+use super::sitting::{SITTINGS_MAX, Sitting, too_many_sittings};
+use crate::domain::classroom::span::Span;
+use crate::domain::id::{AccountId, CourseLessonId, FilmId, LessonId, PlaybackId, ViewingId};
 use crate::domain::refusal::{Refusal, RefusalKind};
 
 /// Two words of a browser further apart do not vouch for the time between them.
@@ -33,6 +35,8 @@ pub struct Viewing {
     watched_ms: u64,
     finished_at: Option<DateTime<Utc>>,
     playback: Option<Playback>,
+    #[serde(default)]
+    sittings: Vec<Sitting>,
 }
 
 /// A film that plays on a device.
@@ -49,6 +53,8 @@ pub struct Playback {
     pace: Pace,
     heard_at: DateTime<Utc>,
     vouched_at: Option<DateTime<Utc>>,
+    #[serde(default)]
+    vouched_ms: u64,
 }
 
 /// Another playback of the same person.
@@ -76,6 +82,8 @@ pub enum ViewingCommand {
         /// How fast the course allows.
         speed_percent: u32,
     },
+    /// What is watched from now on counts in this lesson.
+    Sit(LessonId),
     /// The learner leaves.
     Stop(PlaybackId),
     /// Another device plays.
@@ -126,6 +134,16 @@ pub enum ViewingFact {
         watched_ms: u64,
         /// What was handed over by then.
         served: Served,
+        /// What was shown by then in the lesson in which it counts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sitting: Option<Sitting>,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// What is watched from now on counts in this lesson.
+    SittingOpened {
+        /// Which.
+        lesson: LessonId,
         /// When.
         at: DateTime<Utc>,
     },
@@ -155,6 +173,14 @@ pub struct Beat {
     pub position_ms: u64,
     /// It plays and is in the foreground.
     pub watching: bool,
+}
+
+/// What a browser's word comes to.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    media: MediaSpan,
+    real_ms: u64,
+    most_ms: u64,
 }
 
 impl Viewing {
@@ -199,10 +225,12 @@ impl Viewing {
             watched_ms: 0,
             finished_at: None,
             playback: None,
+            sittings: Vec::new(),
         })
     }
 
-    /// What a command brings about. Refuses with `playback.device` or `playback.elsewhere`.
+    /// What a command brings about. Refuses with `playback.device`, `playback.elsewhere` or
+    /// `study.sittings`.
     pub fn decide(
         &self,
         command: &ViewingCommand,
@@ -240,6 +268,13 @@ impl Viewing {
                 });
                 Ok(facts)
             }
+            ViewingCommand::Sit(_) if self.sittings.len() >= SITTINGS_MAX => {
+                Err(too_many_sittings())
+            }
+            ViewingCommand::Sit(lesson) => Ok(vec![ViewingFact::SittingOpened {
+                lesson: *lesson,
+                at: now,
+            }]),
             ViewingCommand::Stop(playback) => {
                 let running = self.playback.iter().filter(|known| known.id == *playback);
                 Ok(running
@@ -273,6 +308,7 @@ impl Viewing {
             cause,
             watched_ms: self.watched_ms,
             served: self.served.clone(),
+            sitting: self.sittings.last().cloned(),
             at,
         }
     }
@@ -296,15 +332,23 @@ impl Viewing {
                     pace: Pace::from(*resumed_ms, *speed_percent, *at),
                     heard_at: *at,
                     vouched_at: None,
+                    vouched_ms: 0,
                 });
             }
             ViewingFact::PlaybackEnded {
-                watched_ms, served, ..
+                watched_ms,
+                served,
+                sitting,
+                ..
             } => {
                 self.watched_ms = *watched_ms;
                 self.served = served.clone();
                 self.playback = None;
+                if let (Some(last), Some(sitting)) = (self.sittings.last_mut(), sitting) {
+                    *last = sitting.clone();
+                }
             }
+            ViewingFact::SittingOpened { lesson, .. } => self.sittings.push(Sitting::new(*lesson)),
             ViewingFact::LessonFinished { at } => {
                 self.finished_at = Some(*at);
                 let served_ms = self.served.frontier_ms().min(self.duration_ms);
@@ -337,33 +381,69 @@ impl Viewing {
 
     /// Takes in a browser's word: what was watched grows by the server's time since its last word,
     /// no further than its player says, than was handed over, and than the clock of the playback.
-    /// Refuses with `playback.ended`.
+    /// Returns the real time that may earn in the lesson in which it counts; `taken` of the film
+    /// earns nothing there. Refuses with `playback.ended`.
     pub fn hear(
         &mut self,
         playback: PlaybackId,
         beat: Beat,
+        taken: &[MediaSpan],
         now: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
-        self.running(playback)?;
+    ) -> Result<Option<Span>, Refusal> {
+        let shown = self.shown(playback, beat, now)?;
         let Some(playback) = &mut self.playback else {
-            return Ok(());
+            return Ok(None);
         };
+        // Whoever looks again at what was watched does not watch further.
+        let from_ms = self.watched_ms.min(beat.position_ms);
+        let grown_ms = from_ms.saturating_add(playback.pace.media_ms(shown.real_ms));
+        self.watched_ms = self.watched_ms.max(grown_ms.min(shown.most_ms));
+        playback.vouched_at = beat.watching.then_some(now);
+        playback.vouched_ms = beat.position_ms;
+        playback.heard_at = playback.heard_at.max(now);
+        let sitting = self.sittings.last_mut();
+        Ok(sitting.and_then(|sitting| sitting.show(shown.media, taken, shown.real_ms, now)))
+    }
+
+    /// Whether a browser's word is about something that was shown before: then what of it earns
+    /// nothing has to be looked up for [`Viewing::hear`]. Refuses with `playback.ended`.
+    pub fn shows_again(
+        &self,
+        playback: PlaybackId,
+        beat: Beat,
+        now: DateTime<Utc>,
+    ) -> Result<bool, Refusal> {
+        let media = self.shown(playback, beat, now)?.media;
+        Ok(self.sittings.iter().any(|sitting| sitting.shows(media)))
+    }
+
+    /// What was shown since the last word, by this one. A leap counts as its end.
+    fn shown(
+        &self,
+        playback: PlaybackId,
+        beat: Beat,
+        now: DateTime<Utc>,
+    ) -> Result<Shown, Refusal> {
+        let playback = self.running(playback)?;
         let vouched = playback.vouched_at.map_or(TimeDelta::zero(), |at| now - at);
         let vouched = vouched.clamp(TimeDelta::zero(), BEAT_GAP_MAX);
         let real_ms = u64::try_from(vouched.num_milliseconds()).unwrap_or(0);
         let clock_ms = playback.pace.clock_ms(&self.served, now);
-        // Whoever looks again at what was watched does not watch further.
-        let from_ms = self.watched_ms.min(beat.position_ms);
-        let grown_ms = from_ms.saturating_add(playback.pace.media_ms(real_ms));
         let most_ms = beat
             .position_ms
             .min(self.served.frontier_ms())
             .min(clock_ms)
             .min(self.duration_ms);
-        self.watched_ms = self.watched_ms.max(grown_ms.min(most_ms));
-        playback.vouched_at = beat.watching.then_some(now);
-        playback.heard_at = playback.heard_at.max(now);
-        Ok(())
+        let least_ms = most_ms.saturating_sub(playback.pace.media_ms(real_ms));
+        let media = MediaSpan {
+            from_ms: playback.vouched_ms.max(least_ms).min(most_ms),
+            to_ms: most_ms,
+        };
+        Ok(Shown {
+            media,
+            real_ms,
+            most_ms,
+        })
     }
 
     fn running(&self, playback: PlaybackId) -> Result<&Playback, Refusal> {
@@ -429,6 +509,11 @@ impl Viewing {
     /// Since when it is finished.
     pub fn finished_at(&self) -> Option<DateTime<Utc>> {
         self.finished_at
+    }
+
+    /// The lessons in which it counted, in order; the last may still go on.
+    pub fn sittings(&self) -> &[Sitting] {
+        &self.sittings
     }
 
     /// What plays.

@@ -192,7 +192,11 @@ pub(super) async fn open(
     let now = context.now();
     let seed = crate::domain::classroom::schedule::Seed::new(&*context.entropy);
     let id = AttendanceId::new(now, &*context.entropy);
-    let first = Attendance::open(id, account, lesson, Terms::default(), &seed, now);
+    let terms = Terms {
+        on_demand: lesson.is_study(),
+        ..Terms::default()
+    };
+    let first = Attendance::open(id, account, lesson, terms, &seed, now);
     let attendance = Attendance::from_first(&first, seed)
         .map_err(|source| Failure::new("open an attendance", source))?;
     store::attendance::insert(db, &attendance).await?;

@@ -11,6 +11,7 @@ use crate::domain::actor::Actor;
 use crate::domain::announcement::{Announcement, Topic};
 use crate::domain::classroom::attendance::Command;
 use crate::domain::classroom::lesson::{Lesson, LessonCommand, LessonFact, Plan};
+use crate::domain::classroom::policy::ClassroomPolicy;
 use crate::domain::classroom::quiz::Question;
 use crate::domain::face::check::Eyesight;
 use crate::domain::id::{AccountId, LessonId, PersonId, QuestionId, UnitId};
@@ -136,16 +137,7 @@ pub(super) async fn plan(
     let now = context.now();
     must_teach(db, teacher, &unit.path).await?;
     let id = LessonId::new(now, &*context.entropy);
-    let policy = context.classroom_policy.as_ref().clone();
-    let policy = match new.face_checks {
-        Some(wanted) => policy.with_faces(wanted),
-        None => policy,
-    };
-    // Acts are asked where something can see them.
-    let policy = match context.eyes.eyesight() {
-        Eyesight::Contours => policy,
-        Eyesight::Blind | Eyesight::Faces => policy.without_acts(),
-    };
+    let policy = policy_of(context, new.face_checks);
     let first = Lesson::schedule(id, unit.id, teacher, new.plan, policy)?;
     let lesson = Lesson::from_first(&first).ok_or_else(lesson_not_found)?;
     store::lesson::insert(db, &lesson, now).await?;
@@ -157,6 +149,20 @@ pub(super) async fn plan(
     let facts = vec![first, LessonFact::LearnersSet { added, removed }];
     record(context, db, id, by, now, facts).await?;
     Ok(id)
+}
+
+/// The figures of a lesson that begins now, with looks at faces or not.
+pub(super) fn policy_of(context: &Context, face_checks: Option<bool>) -> ClassroomPolicy {
+    let policy = context.classroom_policy.as_ref().clone();
+    let policy = match face_checks {
+        Some(wanted) => policy.with_faces(wanted),
+        None => policy,
+    };
+    // Acts are asked where something can see them.
+    match context.eyes.eyesight() {
+        Eyesight::Contours => policy,
+        Eyesight::Blind | Eyesight::Faces => policy.without_acts(),
+    }
 }
 
 /// Changes the plan of a lesson that has not started.
@@ -452,7 +458,7 @@ async fn checked_learners(
     .into())
 }
 
-async fn tell_topics_changed(
+pub(super) async fn tell_topics_changed(
     context: &Context,
     db: &mut Connection,
     accounts: impl Iterator<Item = &AccountId>,

@@ -24,6 +24,7 @@ mod round_view;
 mod rounds;
 mod seats;
 mod sighting;
+mod study;
 pub mod view;
 
 pub use crate::store::lesson::Scope;
@@ -49,6 +50,9 @@ pub use round_view::{LearnerRound, StaffRound};
 pub use rounds::{Pushed, close_poll, poll_now, question_now, rounds, shown_rounds, vote};
 pub use seats::{LessonRules, Seat, SeatRole, is_in_the_audience, join, seat_of, ticket};
 pub use sighting::{Leaving, Present, Seen, Sighting};
+pub(super) use study::{
+    NewStudy, Shown, hear as hear_player, live_on, open_study, own_spans, sign_out,
+};
 
 use chrono::{DateTime, Utc};
 
@@ -71,7 +75,7 @@ pub fn lesson_of_room(room: &str) -> Option<LessonId> {
 
 /// The present, for a decision. A decision must know of everything that was seen before it, so
 /// while sightings wait there is none: refuses with `lesson.catching_up`.
-fn present(context: &Context) -> Result<DateTime<Utc>, Refusal> {
+pub(super) fn present(context: &Context) -> Result<DateTime<Utc>, Refusal> {
     if context.behind.is_set() {
         return Err(Refusal::new(
             RefusalKind::Unavailable,

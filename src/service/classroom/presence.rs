@@ -34,7 +34,7 @@ pub async fn take_in(
     };
     match &sighting.seen {
         Seen::Connected { account, stay } => {
-            if *account == lesson.teacher() {
+            if is_teacher(&lesson, *account) {
                 return teacher(context, &lesson, true, at).await;
             }
             link(context, id, *account, &Command::LinkUp { stay: *stay }, at).await
@@ -56,7 +56,7 @@ async fn left(
     (stay, how): (ParticipantId, Leaving),
     at: DateTime<Utc>,
 ) -> Result<(), Error> {
-    if account == lesson.teacher() {
+    if is_teacher(lesson, account) {
         // Whoever joined again is already there.
         return match how {
             Leaving::Replaced => Ok(()),
@@ -68,6 +68,11 @@ async fn left(
         left: how == Leaving::Left,
     };
     link(context, lesson.id(), account, &command, at).await
+}
+
+/// Whoever gives the class; in a lesson that one person takes alone there is nobody to miss.
+fn is_teacher(lesson: &Lesson, account: AccountId) -> bool {
+    !lesson.is_study() && account == lesson.teacher()
 }
 
 async fn presence(
@@ -104,7 +109,8 @@ async fn presence(
         let command = Command::LinkUp { stay: one.stay };
         link(context, id, *account, &command, at).await?;
     }
-    let served = connected.into_values().filter(|one| one.served);
+    let alone = lesson.is_study();
+    let served = connected.into_values().filter(|one| one.served || alone);
     let seen: Vec<store::attendance::Seen> = served
         .map(|one| store::attendance::Seen {
             account: one.account,
@@ -121,6 +127,11 @@ async fn alive(
     seen: &[store::attendance::Seen],
 ) -> Result<(), Error> {
     let (figures, at) = (lesson.policy().figures(), window.at);
+    if lesson.is_study() {
+        // The film is what shows life there: the player is heard by itself.
+        let mut db = context.store.reader().await?;
+        return Ok(store::attendance::measured(&mut db, lesson.id(), seen).await?);
+    }
     let mut transaction = context.store.begin().await?;
     let rest =
         store::attendance::prolong_life(&mut transaction, lesson.id(), window, seen, figures)

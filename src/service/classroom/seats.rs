@@ -91,6 +91,9 @@ pub async fn join(
     let lesson = lesson.ok_or_else(lesson_not_found)?;
     let officer = actor.holds(OFFICERS, &listed.unit_path);
     let role = role_of(&lesson, actor.account, officer);
+    if lesson.is_study() && !takes(&mut transaction, lesson.id(), actor.account).await? {
+        return Err(lesson_not_found());
+    }
     admit(&lesson, role)?;
     let mut seat = seat(&mut transaction, &lesson, actor.account, role).await?;
     if role == SeatRole::Learner {
@@ -127,7 +130,7 @@ pub async fn seat_of(context: &Context, room: &str, identity: &str) -> Result<Op
             .any(|grant| grant.path.covers(&listed.unit_path))
     });
     let role = role_of(&listed.lesson, account, officer);
-    if role == SeatRole::Learner && !store::lesson::is_learner(&mut db, id, account).await? {
+    if role == SeatRole::Learner && !takes(&mut db, id, account).await? {
         return Err(lesson_not_found());
     }
     admit(&listed.lesson, role)?;
@@ -179,6 +182,10 @@ pub fn is_in_the_audience(attributes: &BTreeMap<String, String>) -> bool {
     is(ROLE, SeatRole::Learner.name()) && !is(FLOOR, "1")
 }
 
+async fn takes(db: &mut Connection, id: LessonId, account: AccountId) -> Result<bool, Error> {
+    Ok(store::lesson::is_learner(db, id, account).await?)
+}
+
 fn undecided() -> Refusal {
     Refusal::new(
         RefusalKind::Unavailable,
@@ -189,7 +196,9 @@ fn undecided() -> Refusal {
 }
 
 fn role_of(lesson: &Lesson, account: AccountId, officer: bool) -> SeatRole {
-    if lesson.teacher() == account {
+    if lesson.is_study() {
+        SeatRole::Learner
+    } else if lesson.teacher() == account {
         SeatRole::Teacher
     } else if officer {
         SeatRole::Officer
@@ -228,7 +237,7 @@ async fn seat(
         identity: account.to_string(),
         name: person.name,
         role,
-        permissions: permissions(role, !lesson.is_hushed()),
+        permissions: permissions(role, !lesson.is_hushed() && !lesson.is_study()),
         attributes: BTreeMap::from([(ROLE.to_owned(), role.name().to_owned())]),
         policy: policy(lesson.policy().figures()),
         camera_is_read: lesson.policy().figures().face_checks && role == SeatRole::Learner,

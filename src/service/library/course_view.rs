@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::id::{AccountId, CourseId, CourseLessonId, FilmId, UnitId};
-use crate::domain::library::course::{Course, Progress, Standing, standing};
+use crate::domain::library::course::{Counts, Course, Progress, Standing, standing};
 use crate::domain::library::cut::Rendition;
 use crate::domain::library::film::Film;
 use crate::store::course::Listed;
@@ -30,6 +30,9 @@ pub struct CourseView {
     pub required_s: u32,
     /// How fast a learner may watch, percent.
     pub speed_percent: u32,
+    /// What watching counts for: `progress`, `hours` or `hours_by_face`.
+    #[schema(value_type = String)]
+    pub counts: Counts,
     /// Courses to complete before.
     #[schema(value_type = Vec<uuid::Uuid>)]
     pub prerequisite_ids: Vec<CourseId>,
@@ -85,6 +88,7 @@ impl CourseView {
             unit_name: listed.unit.name.clone(),
             required_s: plan.required_s,
             speed_percent: plan.speed_percent,
+            counts: plan.counts,
             prerequisite_ids: plan.prerequisites.clone(),
             chapters: chapters.collect(),
             learners: listed.learners,
@@ -102,6 +106,8 @@ pub struct LearnerStanding {
     pub name: String,
     /// Seconds watched, each second of film once.
     pub watched_s: u64,
+    /// Seconds credited, where hours count.
+    pub credited_s: u64,
     /// Lessons watched to their end.
     pub lessons_finished: usize,
     /// Lessons in all.
@@ -117,6 +123,7 @@ impl LearnerStanding {
             account_id,
             name,
             watched_s: standing.watched_s,
+            credited_s: standing.credited_s,
             lessons_finished: standing.lessons_finished,
             lessons: standing.lessons,
             complete: standing.complete,
@@ -138,8 +145,13 @@ pub struct MyCourse {
     pub unit_name: String,
     /// Seconds of film that have to be watched; 0: every lesson to its end.
     pub required_s: u32,
+    /// What watching counts for: `progress`, `hours` or `hours_by_face`.
+    #[schema(value_type = String)]
+    pub counts: Counts,
     /// Seconds watched, each second of film once.
     pub watched_s: u64,
+    /// Seconds credited, where hours count.
+    pub credited_s: u64,
     /// Lessons watched to their end.
     pub lessons_finished: usize,
     /// Lessons in all.
@@ -177,6 +189,8 @@ pub struct MyLesson {
     pub picture: bool,
     /// What was watched, from the beginning, milliseconds.
     pub watched_ms: u64,
+    /// Seconds of it that are credited, where hours count.
+    pub credited_s: u64,
     /// It was watched to its end.
     pub finished: bool,
 }
@@ -202,6 +216,7 @@ impl MyCourse {
                     duration_ms: cut.map_or(0, |cut| cut.duration_ms),
                     picture: cut.is_some_and(|cut| cut.renditions.contains(&Rendition::Low)),
                     watched_ms: known.watched_ms,
+                    credited_s: known.credited_s,
                     finished: known.finished,
                 }
             });
@@ -216,7 +231,9 @@ impl MyCourse {
             about: plan.about.clone(),
             unit_name: listed.unit.name.clone(),
             required_s: plan.required_s,
+            counts: plan.counts,
             watched_s: standing.watched_s,
+            credited_s: standing.credited_s,
             lessons_finished: standing.lessons_finished,
             lessons: standing.lessons,
             complete: standing.complete,

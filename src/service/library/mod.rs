@@ -13,6 +13,7 @@ mod films;
 mod imports;
 mod playing;
 mod slots;
+mod study;
 mod uploads;
 mod view;
 
@@ -31,6 +32,7 @@ pub use courses::{
 pub use films::{Catalogue, film, films, remove, rename};
 pub use imports::{Job, begin, fail, finish, interrupt_all, progress, queue_waiting, sweep};
 pub use playing::{Handed, Play, PlayState, beat, end_silent, hand, play, preview, stop};
+pub use study::{Earned, FilmSpan, earned_of, sign_out};
 pub use uploads::{NewUpload, Upload, abandon, append, create, expire, upload};
 pub use view::FilmView;
 

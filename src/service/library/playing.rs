@@ -10,13 +10,14 @@ use utoipa::ToSchema;
 use super::VIEWING_STREAM_KIND;
 use super::courses::{self, open_foundations};
 use super::films;
+use super::study::{self, Earned};
 use crate::domain::actor::Actor;
-use crate::domain::id::{CourseLessonId, FilmId, PlaybackId, ViewingId};
-use crate::domain::library::course::CourseLesson;
+use crate::domain::id::{AccountId, CourseLessonId, FilmId, PlaybackId, ViewingId};
+use crate::domain::library::course::{Course, CourseLesson};
 use crate::domain::library::cut::{Cut, CutFile, Rendition};
 use crate::domain::library::viewing::{self, Beat, Viewing, ViewingCommand, ViewingFact};
 use crate::domain::refusal::{Refusal, RefusalKind};
-use crate::service::{Context, Error, Failure, ledger};
+use crate::service::{Context, Error, Failure, classroom, ledger, outbox};
 use crate::store::{self, Connection};
 
 /// Playbacks ended at one look.
@@ -42,6 +43,16 @@ pub struct Play {
     pub sound: bool,
     /// How far it is.
     pub state: PlayState,
+    /// What it counts for, where hours count.
+    pub earned: Option<Earned>,
+}
+
+/// A lesson that somebody takes, with its course and whose film it is.
+pub(super) struct Taken {
+    pub(super) course: Course,
+    pub(super) lesson: CourseLesson,
+    pub(super) film_owner: AccountId,
+    cut: Cut,
 }
 
 /// How far a playback is.
@@ -81,7 +92,8 @@ impl PlayState {
 
 /// Plays a lesson, or goes on with it; whatever else of the same person plays ends. Refuses with
 /// `course.not_found`, `course.locked`, `film.not_ready`, `playback.device`, or
-/// `playback.elsewhere` while another device plays and is not to be taken over from.
+/// `playback.elsewhere` while another device plays and is not to be taken over from, or
+/// `study.sittings`.
 pub async fn play(
     context: &Context,
     actor: &Actor,
@@ -90,17 +102,15 @@ pub async fn play(
 ) -> Result<Play, Error> {
     let now = context.now();
     let mut transaction = context.store.begin().await?;
-    let (lesson, speed_percent) = taken_by(&mut transaction, actor, lesson).await?;
-    let film = store::film::find(&mut transaction, lesson.film).await?;
-    let cut = film
-        .and_then(|film| film.cut().cloned())
-        .ok_or_else(not_ready)?;
+    let taken = taken_by(&mut transaction, actor, lesson).await?;
+    let (lesson, cut) = (&taken.lesson, &taken.cut);
+    let speed_percent = taken.course.plan().speed_percent;
     store::viewing::lock_person(&mut transaction, actor.account).await?;
     let playing = store::viewing::lock_playing(&mut transaction, actor.account).await?;
     let known = store::viewing::lock(&mut transaction, actor.account, lesson.id).await?;
     let mut viewing = match known {
         Some(viewing) => viewing,
-        None => open(context, &mut transaction, actor, &lesson, cut.duration_ms).await?,
+        None => open(context, &mut transaction, actor, lesson, cut.duration_ms).await?,
     };
     let playback = PlaybackId::new(now, &*context.entropy);
     let command = ViewingCommand::Start {
@@ -116,16 +126,18 @@ pub async fn play(
         save(context, &mut transaction, &mut other, ended, now).await?;
     }
     save(context, &mut transaction, &mut viewing, facts, now).await?;
-    transaction.commit().await?;
+    let earned = study::sit(context, &mut transaction, &taken, &mut viewing, now).await?;
+    outbox::commit(context, transaction).await?;
     Ok(Play {
         playback_id: playback,
-        title: lesson.title,
+        title: taken.lesson.title,
         duration_ms: cut.duration_ms,
         resume_ms: viewing.playback().map_or(0, |playback| playback.resumed_ms),
         speed_percent,
         picture: cut.renditions.contains(&Rendition::Low),
         sound: cut.renditions.contains(&Rendition::Sound),
         state: PlayState::of(&viewing, now),
+        earned,
     })
 }
 
@@ -165,21 +177,36 @@ pub async fn hand(
     Ok(Handed::Media(file, media))
 }
 
-/// Takes in what a player says, which can only hold back. Refuses with `playback.ended`.
+/// Takes in what a player says, which can only hold back. Refuses with `playback.ended` or
+/// `lesson.catching_up`.
 pub async fn beat(
     context: &Context,
     actor: &Actor,
     playback: PlaybackId,
     beat: Beat,
 ) -> Result<PlayState, Error> {
-    let now = context.now();
+    let now = classroom::present(context)?;
     let mut transaction = context.store.begin().await?;
     let viewing = store::viewing::lock_playback(&mut transaction, actor.account, playback).await?;
     let mut viewing = viewing.ok_or_else(viewing::ended)?;
-    viewing.hear(playback, beat, now)?;
+    let taken = match viewing.shows_again(playback, beat, now)? {
+        true => study::taken(context, &mut transaction, &viewing).await?,
+        false => Vec::new(),
+    };
+    let life = viewing.hear(playback, beat, &taken, now)?;
+    let counts_in = study::hear(&mut transaction, &viewing, beat, now).await?;
     let facts = viewing.decide(&ViewingCommand::Due, now)?;
+    let finished = facts
+        .iter()
+        .any(|fact| matches!(fact, ViewingFact::LessonFinished { .. }));
     save(context, &mut transaction, &mut viewing, facts, now).await?;
     transaction.commit().await?;
+    if let (Some(attendance), Some(life)) = (counts_in, life) {
+        classroom::live_on(context, attendance, life, now).await?;
+    }
+    if finished {
+        study::end(context, &viewing, now).await?;
+    }
     Ok(PlayState::of(&viewing, now))
 }
 
@@ -232,12 +259,8 @@ pub async fn preview(
     media(context, film, cut, file).await
 }
 
-/// A lesson of a course that the actor takes and may play, and how fast.
-async fn taken_by(
-    db: &mut Connection,
-    actor: &Actor,
-    id: CourseLessonId,
-) -> Result<(CourseLesson, u32), Error> {
+/// A lesson of a course that the actor takes and may play.
+async fn taken_by(db: &mut Connection, actor: &Actor, id: CourseLessonId) -> Result<Taken, Error> {
     let course = store::course::of_lesson(db, id).await?;
     let course = course.ok_or_else(courses::not_found)?;
     if !store::course::is_learner(db, course, actor.account).await? {
@@ -253,7 +276,16 @@ async fn taken_by(
         return Err(locked(&open).into());
     }
     let lesson = listed.course.lesson(id).ok_or_else(courses::not_found)?;
-    Ok((lesson.clone(), plan.speed_percent))
+    let lesson = lesson.clone();
+    let film = store::film::find(db, lesson.film).await?;
+    let film = film.ok_or_else(not_ready)?;
+    let cut = film.cut().cloned().ok_or_else(not_ready)?;
+    Ok(Taken {
+        lesson,
+        film_owner: film.owner(),
+        cut,
+        course: listed.course,
+    })
 }
 
 async fn open(
@@ -274,7 +306,7 @@ async fn open(
 }
 
 /// Applies and writes facts, and what was observed with them.
-async fn save(
+pub(super) async fn save(
     context: &Context,
     db: &mut Connection,
     viewing: &mut Viewing,

@@ -3,5 +3,6 @@
 mod imports;
 mod killed;
 mod playing;
+mod study;
 mod tus;
 mod uploads;

@@ -11,16 +11,16 @@ use crate::server::{Answer, Client, Server, serve};
 use mingtang::domain::library::cut::{Cut, CutFile, Rendition};
 
 /// A course of one film of ten minutes, and its learner.
-struct School {
-    server: Server,
-    teacher: Client,
-    learner: Client,
+pub struct School {
+    pub server: Server,
+    pub teacher: Client,
+    pub learner: Client,
     course: String,
-    lesson: String,
+    pub lesson: String,
 }
 
 /// How long the film is.
-const FILM_MS: u64 = 600_000;
+pub const FILM_MS: u64 = 600_000;
 
 /// A film of segments that name themselves; nobody looks at them here.
 async fn film(server: &Server, teacher: &Client) -> String {
@@ -69,10 +69,16 @@ fn text(value: &Value) -> String {
 
 impl School {
     async fn open() -> Self {
+        Self::counting("progress").await
+    }
+
+    /// A course that counts for something.
+    pub async fn counting(counts: &str) -> Self {
         let server = Server::start().await;
         let teacher = server.sign_in("teacher").await;
         let film = film(&server, &teacher).await;
-        let made = course(&server, &teacher, json!({"chapters": chapters(&film)})).await;
+        let plan = json!({"chapters": chapters(&film), "counts": counts});
+        let made = course(&server, &teacher, plan).await;
         Self {
             course: text(&made["id"]),
             lesson: text(&made["chapters"][0]["lessons"][0]["id"]),
@@ -83,7 +89,7 @@ impl School {
     }
 
     /// Time passes; access tokens are renewed as browsers do.
-    async fn pass(&mut self, seconds: i64) {
+    pub async fn pass(&mut self, seconds: i64) {
         self.server.world.clock.advance(TimeDelta::seconds(seconds));
         if seconds > 600 {
             let again = self.server.sign_in("learner1").await;
@@ -93,25 +99,25 @@ impl School {
         }
     }
 
-    async fn play_on(&self, device: &str, take_over: bool) -> Answer {
+    pub async fn play_on(&self, device: &str, take_over: bool) -> Answer {
         let path = format!("/api/course-lessons/{}/play", self.lesson);
         let body = json!({"device_id": device, "take_over": take_over});
         self.learner.post(&path, body).await
     }
 
-    async fn play(&self) -> Value {
+    pub async fn play(&self) -> Value {
         let played = self.play_on("phone", false).await;
         assert_eq!(played.status, 200, "{played:?}");
         played.json()
     }
 
-    async fn segment(&self, play: &Value, number: u64) -> Answer {
+    pub async fn segment(&self, play: &Value, number: u64) -> Answer {
         let playback = play["playback_id"].as_str().unwrap();
         let path = format!("/api/playbacks/{playback}/media/low-{number:05}.m4s");
         self.learner.get(&path).await
     }
 
-    async fn beat(&self, play: &Value, position_ms: u64, watching: bool) -> Answer {
+    pub async fn beat(&self, play: &Value, position_ms: u64, watching: bool) -> Answer {
         let playback = play["playback_id"].as_str().unwrap();
         let body = json!({"position_ms": position_ms, "playing": watching, "visible": true});
         let path = format!("/api/playbacks/{playback}/beat");

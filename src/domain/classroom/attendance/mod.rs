@@ -164,7 +164,10 @@ impl Attendance {
             commitment: seed.commitment(),
             policy: Box::new(lesson.policy().clone()),
             at,
-            planned_end: lesson.plan().ends_at,
+            planned_end: match terms.on_demand {
+                true => at,
+                false => lesson.plan().ends_at,
+            },
             terms,
             rule_version: RULE_VERSION,
         }
@@ -491,8 +494,11 @@ impl Attendance {
     }
 
     fn reaches(&self, run: &Span, window: &Span) -> bool {
-        window.from - run.to <= seconds(self.policy.figures().alive_window_s)
-            && window.to >= run.from
+        let most = match self.terms.on_demand {
+            true => TimeDelta::zero(),
+            false => seconds(self.policy.figures().alive_window_s),
+        };
+        window.from - run.to <= most && window.to >= run.from
     }
 
     fn check_mut(&mut self, id: CheckId) -> Option<&mut Check> {

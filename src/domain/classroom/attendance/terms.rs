@@ -12,6 +12,9 @@ pub struct Terms {
     pub prompts: PromptLength,
     /// By what the learner is known.
     pub route: Route,
+    /// A film is watched alone: life is what was shown of it, to the moment, and no end is planned.
+    #[serde(default)]
+    pub on_demand: bool,
 }
 
 /// How long a prompt stays open for a learner.

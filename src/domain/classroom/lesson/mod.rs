@@ -1,12 +1,18 @@
-//! A live lesson: scheduled → live ⇄ break → ended, or cancelled before it starts.
+//! A lesson: scheduled → live ⇄ break → ended, or cancelled before it starts.
 
-use chrono::{DateTime, TimeDelta, Utc};
+mod plan;
+mod study;
+
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+
+pub use plan::Plan;
+pub use study::Study;
 
 use super::policy::ClassroomPolicy;
 use super::round::{Poll, Tally};
 use super::span::Span;
-use crate::domain::id::{AccountId, LessonId, QuestionId, RoundId, UnitId};
+use crate::domain::id::{AccountId, LessonId, QuestionId, RoundId, UnitId, ViewingId};
 use crate::domain::refusal::{Refusal, RefusalKind};
 
 /// A lesson as its facts left it.
@@ -23,17 +29,9 @@ pub struct Lesson {
     /// Learners listen and do nothing else.
     #[serde(default)]
     hushed: bool,
-}
-
-/// What is announced of a lesson.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
-    /// 1 to 100 characters.
-    pub title: String,
-    /// Planned start.
-    pub starts_at: DateTime<Utc>,
-    /// Planned end, at most 12 hours later.
-    pub ends_at: DateTime<Utc>,
+    /// What one person watches alone.
+    #[serde(default)]
+    viewing: Option<ViewingId>,
 }
 
 /// Where a lesson stands.
@@ -136,6 +134,9 @@ pub enum LessonFact {
         plan: Plan,
         /// The figures of all its checks and credit.
         policy: Box<ClassroomPolicy>,
+        /// The film that one person watches alone, when it is that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        viewing: Option<ViewingId>,
     },
     /// Other title or times.
     LessonChanged {
@@ -231,36 +232,6 @@ pub enum LessonFact {
     },
 }
 
-/// Longest planned lesson.
-const LESSON_HOURS_MAX: i64 = 12;
-/// Longest title, characters.
-const TITLE_CHARS_MAX: usize = 100;
-
-impl Plan {
-    /// Trims the title and checks the bounds; refuses with `lesson.title` or `lesson.times`.
-    pub fn checked(mut self) -> Result<Self, Refusal> {
-        self.title = self.title.trim().to_owned();
-        if !(1..=TITLE_CHARS_MAX).contains(&self.title.chars().count()) {
-            return Err(Refusal::new(
-                RefusalKind::Invalid,
-                "lesson.title",
-                "课程名称应为 1 至 100 个字",
-                "a lesson's title has 1 to 100 characters",
-            ));
-        }
-        let length = self.ends_at - self.starts_at;
-        if length < TimeDelta::minutes(1) || length > TimeDelta::hours(LESSON_HOURS_MAX) {
-            return Err(Refusal::new(
-                RefusalKind::Invalid,
-                "lesson.times",
-                "结束时间应晚于开始时间，且课程不超过 12 小时",
-                "a lesson ends after it starts and within 12 hours",
-            ));
-        }
-        Ok(self)
-    }
-}
-
 impl Lesson {
     /// The first fact of a lesson. Refuses a plan out of bounds.
     pub fn schedule(
@@ -277,6 +248,7 @@ impl Lesson {
             teacher,
             plan,
             policy,
+            viewing: None,
         })
     }
 
@@ -288,6 +260,7 @@ impl Lesson {
             teacher,
             plan,
             policy,
+            viewing,
         } = fact
         {
             Some(Self {
@@ -300,6 +273,7 @@ impl Lesson {
                 breaks: Vec::new(),
                 teacher_present: false,
                 hushed: false,
+                viewing: *viewing,
             })
         } else {
             None
@@ -358,6 +332,9 @@ impl Lesson {
                 Ok(set.into_iter().collect())
             }
             LessonCommand::Interaction(_) => Err(self.not_live()),
+            LessonCommand::TeacherSeen | LessonCommand::TeacherLost if self.is_study() => {
+                Ok(Vec::new())
+            }
             LessonCommand::TeacherSeen => Ok(self.teacher_seen(now)),
             LessonCommand::TeacherLost => Ok(self.teacher_lost(now)),
             LessonCommand::DatabaseReturned { since } => {
@@ -416,12 +393,6 @@ impl Lesson {
             }
             LessonFact::LessonCancelled { at } => self.state = LessonState::Cancelled { at: *at },
         }
-    }
-
-    /// When a lesson that nobody ends is over.
-    pub fn next_deadline(&self) -> Option<DateTime<Utc>> {
-        let overrun = TimeDelta::seconds(i64::from(self.policy.figures().overrun_max_s));
-        self.is_running().then(|| self.plan.ends_at + overrun)
     }
 
     /// Its id.

@@ -71,7 +71,7 @@ fn watch(viewing: &mut Viewing, playback: PlaybackId, from: i64, seconds: i64) {
         fetch(viewing, playback, now);
         let position_ms = position + u64::try_from(second).unwrap() * 1_000;
         viewing
-            .hear(playback, beat(position_ms, true), now)
+            .hear(playback, beat(position_ms, true), &[], now)
             .unwrap();
     }
 }
@@ -94,12 +94,14 @@ fn forged_progress_has_no_effect() {
     let mut viewing = viewing();
     act(&mut viewing, &start(ONE, "script", None), START);
     fetch(&mut viewing, ONE, START);
-    viewing.hear(ONE, beat(599_000, true), START).unwrap();
+    viewing.hear(ONE, beat(599_000, true), &[], START).unwrap();
     assert_eq!(viewing.watched_ms(), 0, "no time has passed");
-    viewing.hear(ONE, beat(599_000, true), at(10)).unwrap();
+    viewing.hear(ONE, beat(599_000, true), &[], at(10)).unwrap();
     assert_eq!(viewing.watched_ms(), 10_000, "no faster than time");
     for second in 11..100 {
-        viewing.hear(ONE, beat(599_000, true), at(second)).unwrap();
+        viewing
+            .hear(ONE, beat(599_000, true), &[], at(second))
+            .unwrap();
     }
     let served = viewing.served().frontier_ms();
     assert_eq!(
@@ -114,18 +116,18 @@ fn what_a_browser_admits_holds_back() {
     let mut viewing = viewing();
     act(&mut viewing, &start(ONE, "phone", None), START);
     fetch(&mut viewing, ONE, START);
-    viewing.hear(ONE, beat(0, false), START).unwrap();
-    viewing.hear(ONE, beat(10_000, true), at(10)).unwrap();
+    viewing.hear(ONE, beat(0, false), &[], START).unwrap();
+    viewing.hear(ONE, beat(10_000, true), &[], at(10)).unwrap();
     assert_eq!(
         viewing.watched_ms(),
         0,
         "it was in the background until now"
     );
-    viewing.hear(ONE, beat(12_000, true), at(20)).unwrap();
+    viewing.hear(ONE, beat(12_000, true), &[], at(20)).unwrap();
     assert_eq!(viewing.watched_ms(), 10_000);
-    viewing.hear(ONE, beat(12_000, true), at(30)).unwrap();
+    viewing.hear(ONE, beat(12_000, true), &[], at(30)).unwrap();
     assert_eq!(viewing.watched_ms(), 12_000, "no further than its player");
-    viewing.hear(ONE, beat(28_000, true), at(600)).unwrap();
+    viewing.hear(ONE, beat(28_000, true), &[], at(600)).unwrap();
     assert_eq!(viewing.watched_ms(), 27_000, "a gap vouches for 15 s");
 }
 
@@ -136,7 +138,7 @@ fn looking_back_watches_nothing_new() {
     watch(&mut viewing, ONE, 0, 60);
     for second in 61..90 {
         let back = beat(10_000 + u64::try_from(second).unwrap(), true);
-        viewing.hear(ONE, back, at(second)).unwrap();
+        viewing.hear(ONE, back, &[], at(second)).unwrap();
     }
     assert_eq!(viewing.watched_ms(), 60_000);
 }
@@ -161,7 +163,7 @@ fn a_second_device_is_told_and_may_take_over() {
         speed_percent: 100,
     };
     assert_eq!(act(&mut viewing, &taken, at(10)).len(), 2);
-    let first = viewing.hear(ONE, beat(0, true), at(11)).unwrap_err();
+    let first = viewing.hear(ONE, beat(0, true), &[], at(11)).unwrap_err();
     assert_eq!(first.code, "playback.ended");
     let span = MediaSpan {
         from_ms: 0,
@@ -196,7 +198,9 @@ fn a_film_watched_to_its_end_is_finished_and_begins_anew() {
     act(&mut viewing, &start(ONE, "phone", None), START);
     watch(&mut viewing, ONE, 0, 595);
     assert_eq!(act(&mut viewing, &ViewingCommand::Due, at(595)), []);
-    viewing.hear(ONE, beat(599_000, true), at(600)).unwrap();
+    viewing
+        .hear(ONE, beat(599_000, true), &[], at(600))
+        .unwrap();
     let finished = [ViewingFact::LessonFinished { at: at(600) }];
     assert_eq!(act(&mut viewing, &ViewingCommand::Due, at(600)), finished);
     assert_eq!(act(&mut viewing, &ViewingCommand::Due, at(601)), []);
@@ -217,7 +221,7 @@ proptest! {
             if fetches {
                 fetch(&mut viewing, ONE, at(now));
             }
-            viewing.hear(ONE, beat(position_ms, watching), at(now)).unwrap();
+            viewing.hear(ONE, beat(position_ms, watching), &[], at(now)).unwrap();
             prop_assert!(viewing.watched_ms() <= u64::try_from(now).unwrap() * 1_000);
             prop_assert!(viewing.watched_ms() <= viewing.served().frontier_ms());
         }

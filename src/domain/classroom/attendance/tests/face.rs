@@ -350,7 +350,16 @@ fn terms_fixed_at_the_opening_lengthen_prompts_and_free_from_cameras() {
         (PromptLength::Longest, 180),
     ] {
         let route = Route::CameraFree;
-        let mut play = Play::on_terms(3, by_face(), 60, Terms { prompts, route });
+        let mut play = Play::on_terms(
+            3,
+            by_face(),
+            60,
+            Terms {
+                prompts,
+                route,
+                on_demand: false,
+            },
+        );
         let check = play.run_until_prompt();
         assert_eq!((check.deadline - check.asked_at).num_seconds(), seconds);
         assert!(!check.kind.shows_identity());
