@@ -80,7 +80,7 @@ impl Student {
             participant: ParticipantId(Uuid::from_u128(self.stay)),
             identity: self.me.account.to_string(),
             at: self.context().now(),
-            reason: LeaveReason::Left,
+            reason: LeaveReason::ClientInitiated,
         })
         .await;
     }
