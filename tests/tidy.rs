@@ -78,10 +78,10 @@ const LAYERS: &[Layer] = &[
         // futures_util puts a question to several learners at a time.
         // rten runs networks on pictures that image_webp decodes; toml is the manifest of them.
         // ring seals what object_store keeps; futures_util reads uploads as they come; krilla draws
-        // reports and qrcode the way back to their server.
+        // reports and qrcode the way back to their server; rust_xlsxwriter writes workbooks.
         crates: "argon2 bytes calamine csv ed25519_dalek encoding_rs futures_util image_webp \
-                 jsonwebtoken krilla metrics object_store qrcode ring rten rten_tensor sha1 tokio \
-                 toml tracing utoipa zip",
+                 jsonwebtoken krilla metrics object_store qrcode ring rten rten_tensor \
+                 rust_xlsxwriter sha1 tokio toml tracing utoipa zip",
     },
     Layer {
         name: "http",

@@ -82,6 +82,21 @@ pub enum AuditFact {
     },
     /// A unit's name or code changed.
     UnitChanged { by: AccountId, unit: UnitId },
+    /// A unit required other hours a month.
+    HoursRequired {
+        by: AccountId,
+        unit: UnitId,
+        version: u32,
+        month: String,
+        seconds: u32,
+    },
+    /// The hours of a unit's learners were taken out as a file.
+    HoursExported {
+        by: AccountId,
+        unit: UnitId,
+        month: String,
+        rows: u32,
+    },
 }
 
 impl AuditFact {
@@ -100,7 +115,9 @@ impl AuditFact {
             | Self::AccountDisabled { by, .. }
             | Self::AccountEnabled { by, .. }
             | Self::RoleRevoked { by, .. }
-            | Self::UnitChanged { by, .. } => Some(*by),
+            | Self::UnitChanged { by, .. }
+            | Self::HoursRequired { by, .. }
+            | Self::HoursExported { by, .. } => Some(*by),
         }
     }
 
@@ -118,7 +135,10 @@ impl AuditFact {
             | Self::RoleRevoked { account, .. } => Some(account.0),
             Self::SignInFailed { account } => account.map(|account| account.0),
             Self::PersonAdded { person, .. } | Self::PersonChanged { person, .. } => Some(person.0),
-            Self::UnitAdded { unit, .. } | Self::UnitChanged { unit, .. } => Some(unit.0),
+            Self::UnitAdded { unit, .. }
+            | Self::UnitChanged { unit, .. }
+            | Self::HoursRequired { unit, .. }
+            | Self::HoursExported { unit, .. } => Some(unit.0),
         }
     }
 }

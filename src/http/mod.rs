@@ -14,6 +14,7 @@ pub mod extract;
 pub mod faces;
 pub mod films;
 pub mod health;
+pub mod hours;
 pub mod lessons;
 pub mod livekit;
 pub mod people;

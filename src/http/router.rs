@@ -19,8 +19,8 @@ use super::error::Problem;
 use super::lessons::Classrooms;
 use super::{
     assets, attendances, audit, auth, boundary, chat, courses, events, evidence, faces, films,
-    health, lessons, people, playbacks, questions, recordings, redress, rounds, units, uploads,
-    whip,
+    health, hours, lessons, people, playbacks, questions, recordings, redress, rounds, units,
+    uploads, whip,
 };
 use crate::domain::limits::BODY_BYTES_MAX;
 use crate::domain::policy::{self, Capability};
@@ -127,6 +127,7 @@ fn api() -> Vec<Route> {
         attendances::routes(),
         chat::routes(),
         questions::routes(),
+        hours::routes(),
         redress::routes(),
         rounds::routes(),
         uploads::routes(),

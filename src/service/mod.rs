@@ -16,6 +16,7 @@ pub mod outbox;
 pub mod password;
 pub mod people;
 pub mod recording;
+pub mod reports;
 pub mod sealing;
 pub mod setup;
 pub mod throttle;
@@ -75,6 +76,8 @@ pub struct Context {
     pub captures: Captures,
     /// Typefaces of printed reports.
     pub typefaces: Arc<dyn Typefaces>,
+    /// Other programs that are told what people earned.
+    pub endpoints: Arc<Vec<webhooks::Endpoint>>,
     /// Films.
     pub library: library::Library,
     pub(crate) passwords: Arc<password::Passwords>,
@@ -107,6 +110,7 @@ impl Context {
             looks: Arc::default(),
             captures: Captures::default(),
             typefaces: Arc::new(NoTypefaces),
+            endpoints: Arc::default(),
             library: library::Library::default(),
             passwords: Arc::default(),
             throttle: Arc::default(),

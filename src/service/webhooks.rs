@@ -7,12 +7,15 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use chrono::{DateTime, Utc};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::call::Call;
-use super::{Context, Error};
+use super::{Context, Error, Failure};
 use crate::domain::delivery::{KEPT, WAITING_MAX};
-use crate::store;
+use crate::domain::id::uuid_v7;
+use crate::store::{self, Connection};
 
 /// Events read in one go.
 const BATCH: u32 = 32;
@@ -88,6 +91,41 @@ pub async fn keep(
         store::webhook::insert(&mut transaction, &urls, event.id, &event.body, now).await?;
     }
     transaction.commit().await
+}
+
+/// An event of ours as it is sent: it looks like one of a room, with another member in the place
+/// of the room.
+#[derive(Serialize)]
+struct Told<'a, V> {
+    id: String,
+    event: &'a str,
+    #[serde(rename = "createdAt")]
+    created_at: String,
+    #[serde(flatten)]
+    about: &'a V,
+}
+
+/// Writes an event of ours for every endpoint in the caller's transaction: it is sent if and only
+/// if that is committed. `about` serialises to an object.
+pub async fn tell<V: Serialize>(
+    context: &Context,
+    db: &mut Connection,
+    (event, about): (&str, &V),
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    if context.endpoints.is_empty() {
+        return Ok(());
+    }
+    let id = uuid_v7(now, &*context.entropy);
+    let told = Told {
+        id: format!("EV_{}", id.simple()),
+        event,
+        created_at: now.timestamp().to_string(),
+        about,
+    };
+    let body = serde_json::to_string(&told);
+    let body = body.map_err(|source| Failure::new("write a webhook event", source))?;
+    store::webhook::insert(db, &urls(&context.endpoints), id, &body, now).await
 }
 
 /// Sends what waits at an endpoint, one after the other, and stops at the first that is not

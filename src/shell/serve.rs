@@ -275,6 +275,7 @@ async fn prepared(config: &Config, foundation: &Foundation) -> Result<(Context, 
     let mut context = foundation.context.clone();
     context.eyes = eyes_of(foundation);
     context.typefaces = std::sync::Arc::new(Installed);
+    context.endpoints = std::sync::Arc::new(webhooks::endpoints(config));
     if config.demo {
         context.classroom_policy = std::sync::Arc::new(ClassroomPolicy::demo());
         let seeded = demo::seed(&context, DEMO_PASSWORD).await?;

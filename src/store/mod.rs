@@ -10,6 +10,7 @@ pub mod course;
 pub mod evidence;
 pub mod face;
 pub mod film;
+pub mod hours;
 pub mod ledger;
 pub mod lesson;
 pub mod names;

@@ -271,6 +271,19 @@ fn sample(route: &RouteSpec, subject: &Subject, persona: &str) -> Option<(String
             person("/password"),
             json!({"new_password": "another phrase"}),
         ),
+        ("GET", "/api/hours/requirements") => {
+            (format!("{}?unit_id={township}", route.path), Value::Null)
+        }
+        ("GET", "/api/hours/export") => {
+            let query = "month=2027-01&report=month&format=csv";
+            (
+                format!("{}?unit_id={township}&{query}", route.path),
+                Value::Null,
+            )
+        }
+        ("POST", "/api/hours/requirements") => {
+            plain(json!({"unit_id": township, "month": "2027-02", "required_seconds": 36_000}))
+        }
         ("GET", path) if !path.contains('{') => plain(Value::Null),
         _ => {
             return face_sample(route, subject)

@@ -9,6 +9,7 @@ pub mod attendance;
 pub mod chat;
 pub mod check;
 pub mod credit;
+pub mod hours;
 pub mod lesson;
 pub mod policy;
 pub mod quiz;

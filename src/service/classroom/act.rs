@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::LESSON_STREAM_KIND;
+use super::hours::tell_others;
 use super::rounds;
 use super::view::{AttendanceSummary, BoardRow, LessonView, PromptClosed, PromptView};
 use crate::domain::announcement::{Announcement, Audience, Topic};
@@ -276,6 +277,7 @@ async fn save(
         told.extend(board_row(db, attendance.lesson(), attendance.account(), now).await?);
     }
     outbox::announce(context, db, &told).await?;
+    tell_others(context, db, stored, (attendance, &statement), now).await?;
     let recorded: Vec<RecordedFact> = facts
         .iter()
         .map(|fact| RecordedFact {

@@ -14,6 +14,7 @@ use crate::domain::classroom::chat::{self, HURRY_SECONDS, Hall, MESSAGES_MAX, Re
 use crate::domain::classroom::lesson::LessonFact;
 use crate::domain::id::{AccountId, LessonId, MessageId};
 use crate::domain::policy::{self, Action, Resource};
+use crate::service::reports::harmless;
 use crate::service::{Context, Error, Failure, outbox};
 use crate::store;
 use crate::store::chat::{Message, NewMessage};
@@ -181,14 +182,6 @@ pub async fn export(context: &Context, actor: &Actor, id: LessonId) -> Result<Ve
     }
     let written = table.into_inner();
     Ok(written.map_err(|error| Failure::new("write a table of messages", error.into_error()))?)
-}
-
-/// A cell that no spreadsheet runs as a formula.
-fn harmless(text: &str) -> String {
-    match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        true => format!("'{text}"),
-        false => text.to_owned(),
-    }
 }
 
 /// Tells everybody the messages whose windows are over, and deletes those whose time is.

@@ -11,6 +11,7 @@ mod chat;
 mod closing;
 mod deadlines;
 mod demo;
+pub mod hours;
 mod interaction;
 mod lessons;
 mod looking;

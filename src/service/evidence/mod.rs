@@ -5,7 +5,7 @@
 //! `facts.json` has the facts of this attendance and of the lesson with their hashes, `chain.json`
 //! the hashes alone of what lies between them, which is about others. `report.pdf` is for people.
 
-mod paper;
+pub(super) mod paper;
 mod report;
 
 use std::collections::BTreeMap;
@@ -326,7 +326,7 @@ fn still_open() -> Refusal {
     )
 }
 
-fn no_typeface() -> Refusal {
+pub(super) fn no_typeface() -> Refusal {
     Refusal::new(
         RefusalKind::Unavailable,
         "evidence.no_typeface",

@@ -16,15 +16,15 @@ const HEIGHT: f32 = 842.0;
 const MARGIN: f32 = 48.0;
 
 /// Ink.
-pub(super) const INK: [u8; 3] = [31, 41, 51];
+pub(in crate::service) const INK: [u8; 3] = [31, 41, 51];
 /// Notes.
-pub(super) const GREY: [u8; 3] = [107, 119, 133];
+pub(in crate::service) const GREY: [u8; 3] = [107, 119, 133];
 /// What counts.
-pub(super) const GREEN: [u8; 3] = [46, 139, 87];
+pub(in crate::service) const GREEN: [u8; 3] = [46, 139, 87];
 /// What does not, and was never denied.
-pub(super) const PALE: [u8; 3] = [205, 211, 218];
+pub(in crate::service) const PALE: [u8; 3] = [205, 211, 218];
 /// What is withheld.
-pub(super) const RED: [u8; 3] = [196, 64, 56];
+pub(in crate::service) const RED: [u8; 3] = [196, 64, 56];
 
 /// A font file with Chinese, and which of its faces.
 #[derive(Clone)]
@@ -70,7 +70,7 @@ pub enum Error {
 
 /// What a sheet shows, in order.
 #[derive(Debug)]
-pub(super) enum Block {
+pub(in crate::service) enum Block {
     /// The largest letters.
     Title(String),
     /// A part begins.
@@ -91,10 +91,10 @@ pub(super) enum Block {
 
 /// A small picture: rows from above, four bytes a pixel.
 #[derive(Debug)]
-pub(super) struct Thumbnail {
-    pub(super) width: u32,
-    pub(super) height: u32,
-    pub(super) rgba: Vec<u8>,
+pub(in crate::service) struct Thumbnail {
+    pub(in crate::service) width: u32,
+    pub(in crate::service) height: u32,
+    pub(in crate::service) rgba: Vec<u8>,
 }
 
 impl Block {
@@ -112,7 +112,11 @@ impl Block {
 }
 
 /// Draws blocks on as many sheets as they need, each with a foot line.
-pub(super) fn print(typeface: Typeface, blocks: &[Block], foot: &str) -> Result<Vec<u8>, Error> {
+pub(in crate::service) fn print(
+    typeface: Typeface,
+    blocks: &[Block],
+    foot: &str,
+) -> Result<Vec<u8>, Error> {
     let font = Font::new(typeface.file.into(), typeface.index).ok_or(Error::Typeface)?;
     let mut document = Document::new();
     let mut rest = blocks;

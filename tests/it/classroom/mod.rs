@@ -8,6 +8,7 @@ mod outage;
 mod pack;
 mod quiz;
 mod redress;
+mod reports;
 mod room;
 mod rounds;
 mod rules;
