@@ -4,9 +4,12 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use calamine::{Data, Reader as _, Xlsx};
+use mingtang::domain::actor::Role;
 use mingtang::domain::classroom::hours::Month;
+use mingtang::domain::person::PersonKind;
 use mingtang::http::App;
 use mingtang::service::classroom::redress;
+use mingtang::service::setup::{self, NewUser};
 use mingtang::service::webhooks::Endpoint;
 use mingtang::service::{audit, classroom};
 use mingtang::shell::typefaces::Installed;
@@ -157,21 +160,37 @@ async fn the_hours_of_a_month_are_measured_by_what_the_nearest_unit_requires() {
 }
 
 #[tokio::test]
-async fn an_officer_reads_no_hours_of_another_county() {
+async fn an_officer_reads_no_hours_beyond_the_own_units() {
     let desk = Desk::open().await;
-    let officer = desk.sign_in("officer").await;
-    let sibling = desk.class.demo.sibling.id;
+    let neighbour = NewUser {
+        username: "sibling",
+        password: PASSWORD,
+        name: "邻所长",
+        kind: PersonKind::Staff,
+        role: Role::UnitOfficer,
+        unit: desk.class.demo.sibling.id,
+    };
+    setup::add_user(&desk.class.context, neighbour)
+        .await
+        .unwrap();
+    let officer = desk.sign_in("sibling").await;
+    let county = desk.county();
     for path in ["/api/hours", "/api/hours/ledger", "/api/hours/requirements"] {
-        let answer = officer.get(&format!("{path}?unit_id={sibling}")).await;
-        assert_eq!(
-            answer.outcome(),
-            (404, "unit.not_found".to_owned()),
-            "{path}"
-        );
+        let answer = officer.get(&format!("{path}?unit_id={county}")).await;
+        let refused = (404, "unit.not_found".to_owned());
+        assert_eq!(answer.outcome(), refused, "{path}");
     }
-    let query = format!("unit_id={sibling}&month=2027-01&report=ledger&format=csv");
+    let query = format!("unit_id={county}&month=2027-01&report=ledger&format=csv");
     let answer = officer.get(&format!("/api/hours/export?{query}")).await;
     assert_eq!(answer.outcome(), (404, "unit.not_found".to_owned()));
+    let own = officer.get("/api/hours").await.json();
+    let learner = desk.class.demo.learners[0].to_string();
+    let items = own["items"].as_array().unwrap();
+    assert!(
+        items
+            .iter()
+            .all(|one| one["account_id"] != learner.as_str())
+    );
 }
 
 #[tokio::test]

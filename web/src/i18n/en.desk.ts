@@ -190,6 +190,8 @@ export const enDesk: DeskTexts = {
     role_revoked: 'Role taken',
     unit_added: 'Unit added',
     unit_changed: 'Unit changed',
+    hours_required: 'Monthly hours required',
+    hours_exported: 'Hours exported',
   },
   recordings: {
     lesson: 'Lesson',

@@ -186,6 +186,8 @@ export const zhCNDesk = {
     role_revoked: '取消角色',
     unit_added: '新增单位',
     unit_changed: '修改单位',
+    hours_required: '调整月度学时要求',
+    hours_exported: '导出学时报表',
   },
   recordings: {
     lesson: '课程',

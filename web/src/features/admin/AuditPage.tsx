@@ -33,6 +33,8 @@ const ACTIONS = [
   'role_revoked',
   'unit_added',
   'unit_changed',
+  'hours_required',
+  'hours_exported',
 ] as const;
 
 /** Who did what and when; for administrators. */
