@@ -177,6 +177,13 @@ fn library_sample(route: &RouteSpec, subject: &Subject) -> Option<(String, Value
             format!("/api/playbacks/{nobody}/beat"),
             json!({"position_ms": 0, "playing": true, "visible": true}),
         ),
+        ("GET", "/api/course-lessons/{id}/earned") => {
+            (format!("/api/course-lessons/{nobody}/earned"), Value::Null)
+        }
+        ("POST", "/api/course-lessons/{id}/sign-out") => (
+            format!("/api/course-lessons/{nobody}/sign-out"),
+            Value::Null,
+        ),
         ("POST", "/api/playbacks/{id}/end") => {
             (format!("/api/playbacks/{nobody}/end"), Value::Null)
         }

@@ -26,6 +26,7 @@ struct Student {
     attendance: AttendanceId,
     stay: u128,
     next_segment: u64,
+    steps: u64,
     /// Answers every prompt within five seconds.
     attentive: bool,
 }
@@ -42,6 +43,7 @@ impl Student {
             attendance: AttendanceId(Uuid::nil()),
             stay: 0,
             next_segment: 0,
+            steps: 0,
             attentive: true,
         };
         student.open().await;
@@ -130,6 +132,10 @@ impl Student {
 
     /// Five seconds of everything; the film stands still while a prompt is open.
     async fn step(&mut self, position_ms: u64) -> bool {
+        self.steps += 1;
+        if self.steps.is_multiple_of(60) {
+            self.school.renew().await;
+        }
         self.fetch().await;
         let shown = self.prompt().await.is_none();
         self.school.beat(&self.play, position_ms, shown).await;
