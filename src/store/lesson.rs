@@ -272,7 +272,8 @@ pub async fn followed(
                l.viewing_id is null and (l.teacher_id = $1 or u.path && $2) as "staff!"
            from lesson l join unit u on u.id = l.unit_id
            where l.ends_at >= $3 and ((l.viewing_id is null and (l.teacher_id = $1
-               or u.path && $2)) or exists (select from lesson_learner e where e.lesson_id = l.id and e.account_id = $1))
+               or u.path && $2)) or exists (select from lesson_learner e
+                   where e.lesson_id = l.id and e.account_id = $1))
            order by l.starts_at, l.id limit $4"#,
         account.0,
         &officer_of,

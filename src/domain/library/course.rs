@@ -317,12 +317,9 @@ fn checked(
             "A course asks for at most 1000 hours.",
         ));
     }
-    if !(SPEED_PERCENT_MIN..=SPEED_PERCENT_MAX).contains(&draft.speed_percent) {
-        return Err(invalid(
-            "course.speed",
-            "最高倍速应在 1.0 至 2.0 之间。",
-            "The speed is 1.0 to 2.0.",
-        ));
+    let speeds = SPEED_PERCENT_MIN..=SPEED_PERCENT_MAX;
+    if !speeds.contains(&draft.speed_percent) {
+        return Err(too_fast());
     }
     let mut prerequisites = draft.prerequisites;
     prerequisites.sort();
@@ -373,6 +370,14 @@ pub fn circular() -> Refusal {
         "course.prerequisites",
         "先修课程最多 10 门，必须存在，且不能互相循环。",
         "At most 10 courses can be asked for; they exist and do not ask for each other.",
+    )
+}
+
+fn too_fast() -> Refusal {
+    invalid(
+        "course.speed",
+        "最高倍速应在 1.0 至 2.0 之间。",
+        "The speed is 1.0 to 2.0.",
     )
 }
 
