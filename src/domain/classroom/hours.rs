@@ -17,8 +17,8 @@ use crate::domain::unit::UnitPath;
 
 /// Beijing is so far ahead of UTC.
 const BEIJING: TimeDelta = TimeDelta::hours(8);
-/// Required where no unit has issued another figure: eight hours, the figure that most provinces
-/// kept after the Community Corrections Law left it to them.
+/// Required where no unit has issued another figure: eight hours. The law leaves the figure to the
+/// places, so units should issue their own.
 pub const REQUIRED_S_STANDARD: u32 = 8 * 3_600;
 /// More than any month could ask for: 200 hours.
 pub const REQUIRED_S_MAX: u32 = 200 * 3_600;
