@@ -183,7 +183,7 @@ pub fn is_in_the_audience(attributes: &BTreeMap<String, String>) -> bool {
 }
 
 async fn takes(db: &mut Connection, id: LessonId, account: AccountId) -> Result<bool, Error> {
-    Ok(store::lesson::is_learner(db, id, account).await?)
+    store::lesson::is_learner(db, id, account).await
 }
 
 fn undecided() -> Refusal {
