@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -102,13 +102,12 @@ pub async fn issued(db: &mut Connection, units: &[UnitId]) -> Result<Vec<Require
     )
     .fetch_all(db)
     .await?;
-    let read = |month_from: NaiveDate| Month::of_day(month_from);
     Ok(rows
         .into_iter()
         .map(|row| Requirement {
             unit: UnitId(row.unit_id),
             version: count(row.version),
-            from: read(row.month_from),
+            from: Month::of_day(row.month_from),
             required_s: count(row.required_s),
         })
         .collect())
@@ -188,7 +187,7 @@ pub async fn attended(
         .collect()
 }
 
-/// Lessons that these accounts have still before them: planned to begin within the span and not
+/// Classes that these accounts have still before them: planned to begin within the span and not
 /// entered, or entered within it and going on.
 pub async fn planned(
     db: &mut Connection,
@@ -200,7 +199,8 @@ pub async fn planned(
         r#"select e.account_id, l.starts_at, l.ends_at
            from lesson_learner e join lesson l on l.id = e.lesson_id
                left join attendance a on a.lesson_id = l.id and a.account_id = e.account_id
-           where e.account_id = any($1) and l.phase in ('scheduled', 'live', 'break')
+           where e.account_id = any($1) and l.viewing_id is null
+               and l.phase in ('scheduled', 'live', 'break')
                and case when a.id is null then l.starts_at >= $2 and l.starts_at < $3
                    else a.phase = 'open' and a.opened_at >= $2 and a.opened_at < $3 end"#,
         &accounts,

@@ -360,6 +360,16 @@ async fn a_lesson_that_one_takes_alone_is_nobody_elses() {
 }
 
 #[tokio::test]
+async fn a_film_that_is_begun_promises_no_hours() {
+    let student = counting().await;
+    let hours = student.school.learner.get("/api/hours/mine").await.json();
+    assert_eq!(
+        hours["planned_seconds"], 0,
+        "its lesson may last half a day: {hours}"
+    );
+}
+
+#[tokio::test]
 async fn a_course_for_progress_alone_asks_nobody_anything() {
     let school = School::counting("progress").await;
     assert_eq!(school.play().await["earned"], Value::Null);
