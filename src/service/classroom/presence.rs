@@ -109,14 +109,18 @@ async fn presence(
         let command = Command::LinkUp { stay: one.stay };
         link(context, id, *account, &command, at).await?;
     }
-    let alone = lesson.is_study();
-    let served = connected.into_values().filter(|one| one.served || alone);
-    let seen: Vec<store::attendance::Seen> = served
-        .map(|one| store::attendance::Seen {
-            account: one.account,
-            round_trip_ms: one.round_trip_ms,
-        })
-        .collect();
+    let seen_one = |one: &Present| store::attendance::Seen {
+        account: one.account,
+        round_trip_ms: one.round_trip_ms,
+    };
+    if lesson.is_study() {
+        // The film is what shows life there: the player is heard by itself.
+        let seen: Vec<_> = connected.into_values().map(seen_one).collect();
+        let mut db = context.store.reader().await?;
+        return store::attendance::measured(&mut db, id, &seen).await;
+    }
+    let served = connected.into_values().filter(|one| one.served);
+    let seen: Vec<_> = served.map(seen_one).collect();
     alive(context, lesson, window, &seen).await
 }
 
@@ -127,11 +131,6 @@ async fn alive(
     seen: &[store::attendance::Seen],
 ) -> Result<(), Error> {
     let (figures, at) = (lesson.policy().figures(), window.at);
-    if lesson.is_study() {
-        // The film is what shows life there: the player is heard by itself.
-        let mut db = context.store.reader().await?;
-        return store::attendance::measured(&mut db, lesson.id(), seen).await;
-    }
     let mut transaction = context.store.begin().await?;
     let rest =
         store::attendance::prolong_life(&mut transaction, lesson.id(), window, seen, figures)
