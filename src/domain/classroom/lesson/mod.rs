@@ -3,7 +3,7 @@
 mod plan;
 mod study;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use plan::Plan;
@@ -393,6 +393,16 @@ impl Lesson {
             }
             LessonFact::LessonCancelled { at } => self.state = LessonState::Cancelled { at: *at },
         }
+    }
+
+    /// When a lesson that nobody ends is over.
+    pub fn next_deadline(&self) -> Option<DateTime<Utc>> {
+        let overrun = TimeDelta::seconds(i64::from(self.policy.figures().overrun_max_s));
+        let after = match self.is_study() {
+            true => self.plan.ends_at,
+            false => self.plan.ends_at + overrun,
+        };
+        self.is_running().then_some(after)
     }
 
     /// Its id.

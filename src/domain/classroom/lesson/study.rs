@@ -1,4 +1,4 @@
-//! A lesson that one person takes alone from a film, and when lessons are over by themselves.
+//! A lesson that one person takes alone from a film.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -54,15 +54,5 @@ impl Lesson {
     /// One person watches a film alone in it.
     pub fn is_study(&self) -> bool {
         self.viewing.is_some()
-    }
-
-    /// When a lesson that nobody ends is over.
-    pub fn next_deadline(&self) -> Option<DateTime<Utc>> {
-        let overrun = TimeDelta::seconds(i64::from(self.policy.figures().overrun_max_s));
-        let after = match self.is_study() {
-            true => self.plan.ends_at,
-            false => self.plan.ends_at + overrun,
-        };
-        self.is_running().then_some(after)
     }
 }
