@@ -288,18 +288,6 @@ pub async fn followed(
         .collect())
 }
 
-/// The lessons that are being held of these.
-pub async fn running_of(db: &mut Connection, ids: &[LessonId]) -> Result<Vec<LessonId>, Error> {
-    let wanted: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-    let ids = sqlx::query_scalar!(
-        "select id from lesson where id = any($1) and phase in ('live', 'break')",
-        &wanted,
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(ids.into_iter().map(LessonId).collect())
-}
-
 /// Lessons whose deadline is reached, at most `limit`.
 pub async fn due(
     db: &mut Connection,

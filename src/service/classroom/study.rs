@@ -144,11 +144,10 @@ pub async fn sign_out(
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let mut db = context.store.reader().await?;
-    let running = store::lesson::running_of(&mut db, &[lesson]).await?;
+    let known = store::lesson::find(&mut db, lesson).await?;
     drop(db);
-    if running.is_empty() {
-        return Ok(());
+    if known.is_some_and(|lesson| lesson.is_running()) {
+        act_on_lesson(context, lesson, Some(by), now, &LessonCommand::End).await?;
     }
-    act_on_lesson(context, lesson, Some(by), now, &LessonCommand::End).await?;
     Ok(())
 }

@@ -48,7 +48,7 @@ pub struct Play {
 }
 
 /// A lesson that somebody takes, with its course and whose film it is.
-pub(super) struct Taken {
+pub(super) struct Assigned {
     pub(super) course: Course,
     pub(super) lesson: CourseLesson,
     pub(super) film_owner: AccountId,
@@ -102,9 +102,9 @@ pub async fn play(
 ) -> Result<Play, Error> {
     let now = context.now();
     let mut transaction = context.store.begin().await?;
-    let taken = taken_by(&mut transaction, actor, lesson).await?;
-    let (lesson, cut) = (&taken.lesson, &taken.cut);
-    let speed_percent = taken.course.plan().speed_percent;
+    let assigned = taken_by(&mut transaction, actor, lesson).await?;
+    let (lesson, cut) = (&assigned.lesson, &assigned.cut);
+    let speed_percent = assigned.course.plan().speed_percent;
     store::viewing::lock_person(&mut transaction, actor.account).await?;
     let playing = store::viewing::lock_playing(&mut transaction, actor.account).await?;
     let known = store::viewing::lock(&mut transaction, actor.account, lesson.id).await?;
@@ -126,11 +126,11 @@ pub async fn play(
         save(context, &mut transaction, &mut other, ended, now).await?;
     }
     save(context, &mut transaction, &mut viewing, facts, now).await?;
-    let earned = study::sit(context, &mut transaction, &taken, &mut viewing, now).await?;
+    let earned = study::sit(context, &mut transaction, &assigned, &mut viewing, now).await?;
     outbox::commit(context, transaction).await?;
     Ok(Play {
         playback_id: playback,
-        title: taken.lesson.title,
+        title: assigned.lesson.title,
         duration_ms: cut.duration_ms,
         resume_ms: viewing.playback().map_or(0, |playback| playback.resumed_ms),
         speed_percent,
@@ -260,7 +260,11 @@ pub async fn preview(
 }
 
 /// A lesson of a course that the actor takes and may play.
-async fn taken_by(db: &mut Connection, actor: &Actor, id: CourseLessonId) -> Result<Taken, Error> {
+async fn taken_by(
+    db: &mut Connection,
+    actor: &Actor,
+    id: CourseLessonId,
+) -> Result<Assigned, Error> {
     let course = store::course::of_lesson(db, id).await?;
     let course = course.ok_or_else(courses::not_found)?;
     if !store::course::is_learner(db, course, actor.account).await? {
@@ -280,7 +284,7 @@ async fn taken_by(db: &mut Connection, actor: &Actor, id: CourseLessonId) -> Res
     let film = store::film::find(db, lesson.film).await?;
     let film = film.ok_or_else(not_ready)?;
     let cut = film.cut().cloned().ok_or_else(not_ready)?;
-    Ok(Taken {
+    Ok(Assigned {
         lesson,
         film_owner: film.owner(),
         cut,

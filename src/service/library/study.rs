@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::playing::{self, Taken};
+use super::playing::{self, Assigned};
 use crate::domain::actor::Actor;
+use crate::domain::classroom::lesson::Lesson;
 use crate::domain::id::{AccountId, AttendanceId, CourseLessonId, LessonId};
 use crate::domain::library::course::Counts;
 use crate::domain::library::pacing::MediaSpan;
@@ -42,11 +43,11 @@ pub struct FilmSpan {
 pub(super) async fn sit(
     context: &Context,
     db: &mut Connection,
-    taken_lesson: &Taken,
+    assigned: &Assigned,
     viewing: &mut Viewing,
     now: DateTime<Utc>,
 ) -> Result<Option<Earned>, Error> {
-    let plan = taken_lesson.course.plan();
+    let plan = assigned.course.plan();
     if !plan.counts.hours() {
         return Ok(None);
     }
@@ -56,9 +57,9 @@ pub(super) async fn sit(
     if lesson.is_none() && (!viewing.is_finished() || !left.is_empty()) {
         let left_ms = viewing.duration_ms().saturating_sub(total_ms(&taken));
         let new = classroom::NewStudy {
-            unit: taken_lesson.course.unit(),
-            teacher: taken_lesson.film_owner,
-            title: format!("{} · {}", plan.title, taken_lesson.lesson.title),
+            unit: assigned.course.unit(),
+            teacher: assigned.film_owner,
+            title: format!("{} · {}", plan.title, assigned.lesson.title),
             learner: viewing.account(),
             viewing: viewing.id(),
             faces: plan.counts == Counts::HoursByFace,
@@ -67,9 +68,9 @@ pub(super) async fn sit(
         let opened = classroom::open_study(context, db, new, now).await?;
         let facts = viewing.decide(&ViewingCommand::Sit(opened), now)?;
         playing::save(context, db, viewing, facts, now).await?;
-        lesson = Some(opened);
+        lesson = going_on(db, viewing).await?;
     }
-    earned(db, lesson, viewing, &taken).await.map(Some)
+    Ok(Some(Earned::of(viewing, lesson.as_ref(), &taken)))
 }
 
 /// What of a film earns nothing any more: it is credited, or a check may still make it so.
@@ -86,35 +87,29 @@ pub(super) async fn taken(
     Ok(union(&taken))
 }
 
-async fn going_on(db: &mut Connection, viewing: &Viewing) -> Result<Option<LessonId>, Error> {
-    let last = viewing.sittings().last();
-    let ids: Vec<LessonId> = last.iter().map(|sitting| sitting.lesson()).collect();
-    Ok(store::lesson::running_of(db, &ids).await?.pop())
+/// The lesson in which a viewing counts now.
+async fn going_on(db: &mut Connection, viewing: &Viewing) -> Result<Option<Lesson>, Error> {
+    let Some(sitting) = viewing.sittings().last() else {
+        return Ok(None);
+    };
+    let lesson = store::lesson::find(db, sitting.lesson()).await?;
+    Ok(lesson.filter(Lesson::is_running))
 }
 
-async fn earned(
-    db: &mut Connection,
-    lesson: Option<LessonId>,
-    viewing: &Viewing,
-    taken: &[MediaSpan],
-) -> Result<Earned, Error> {
-    let found = match lesson {
-        Some(id) => store::lesson::find(db, id).await?,
-        None => None,
-    };
-    let left = left_to_earn(viewing.watched_ms(), taken);
-    Ok(Earned {
-        lesson_id: lesson,
-        faces: found.is_some_and(|lesson| lesson.policy().figures().face_checks),
-        earned_ms: total_ms(taken),
-        make_up: left
-            .iter()
-            .map(|span| FilmSpan {
-                from_ms: span.from_ms,
-                to_ms: span.to_ms,
-            })
-            .collect(),
-    })
+impl Earned {
+    fn of(viewing: &Viewing, lesson: Option<&Lesson>, taken: &[MediaSpan]) -> Self {
+        let left = left_to_earn(viewing.watched_ms(), taken);
+        let left = left.into_iter().map(|span| FilmSpan {
+            from_ms: span.from_ms,
+            to_ms: span.to_ms,
+        });
+        Self {
+            lesson_id: lesson.map(Lesson::id),
+            faces: lesson.is_some_and(|lesson| lesson.policy().figures().face_checks),
+            earned_ms: total_ms(taken),
+            make_up: left.collect(),
+        }
+    }
 }
 
 /// Hears a player where its film counts.
@@ -147,7 +142,7 @@ pub async fn earned_of(
     let viewing = of(&mut db, actor.account, lesson).await?;
     let taken = taken(context, &mut db, &viewing).await?;
     let lesson = going_on(&mut db, &viewing).await?;
-    earned(&mut db, lesson, &viewing, &taken).await
+    Ok(Earned::of(&viewing, lesson.as_ref(), &taken))
 }
 
 /// Ends the lesson in which the actor's watching counts: a last check closes what was watched.
