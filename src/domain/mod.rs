@@ -6,6 +6,7 @@
 pub mod actor;
 pub mod announcement;
 pub mod audit;
+pub mod beijing;
 pub mod classroom;
 pub mod delivery;
 pub mod entropy;

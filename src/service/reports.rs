@@ -8,6 +8,7 @@ use super::classroom::hours::{self, AdjustmentLine, LearnerHours, LedgerLine};
 use super::evidence::paper::{self, Block};
 use super::{Context, Error, Failure};
 use crate::domain::actor::Actor;
+use crate::domain::beijing;
 use crate::domain::classroom::hours::Forecast;
 use crate::domain::id::UnitId;
 
@@ -151,8 +152,7 @@ fn adjusted(line: &AdjustmentLine) -> String {
 }
 
 fn wall(at: DateTime<Utc>) -> String {
-    let beijing = at + chrono::TimeDelta::hours(8);
-    beijing.format("%Y-%m-%d %H:%M").to_string()
+    beijing::wall(at).format("%Y-%m-%d %H:%M").to_string()
 }
 
 async fn file(

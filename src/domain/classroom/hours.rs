@@ -5,18 +5,17 @@
 //! Withheld time that somebody has still to decide about stands apart: it is not counted, and not
 //! hidden either.
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
 use serde::Serialize;
 
 use super::credit::{Stretch, Verdict};
 use super::redress::Redress;
 use super::span::{Span, total_millis, union};
+use crate::domain::beijing;
 use crate::domain::id::UnitId;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::unit::UnitPath;
 
-/// Beijing is so far ahead of UTC.
-const BEIJING: TimeDelta = TimeDelta::hours(8);
 /// Required where no unit has issued another figure: eight hours. The law leaves the figure to the
 /// places, so units should issue their own.
 pub const REQUIRED_S_STANDARD: u32 = 8 * 3_600;
@@ -32,7 +31,7 @@ pub struct Month(NaiveDate);
 impl Month {
     /// The month of a moment.
     pub fn of(at: DateTime<Utc>) -> Self {
-        Self::of_day((at + BEIJING).date_naive())
+        Self::of_day(beijing::wall(at).date())
     }
 
     /// The month of a day.
@@ -64,8 +63,7 @@ impl Month {
     pub fn span(self) -> Span {
         let next = self.0.checked_add_months(Months::new(1));
         let next = next.unwrap_or(self.0 + Days::new(31));
-        let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc() - BEIJING;
-        Span::new(midnight(self.0), midnight(next))
+        Span::new(beijing::midnight(self.0), beijing::midnight(next))
     }
 }
 
@@ -230,6 +228,7 @@ pub fn contested_s(
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
     use uuid::Uuid;
 
     use super::*;

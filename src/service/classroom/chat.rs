@@ -10,6 +10,7 @@ use super::lessons::{run_by, seen_by};
 use super::present;
 use crate::domain::actor::Actor;
 use crate::domain::announcement::{Announcement, Audience, Topic};
+use crate::domain::beijing;
 use crate::domain::classroom::chat::{self, HURRY_SECONDS, Hall, MESSAGES_MAX, Reach, Voice};
 use crate::domain::classroom::lesson::LessonFact;
 use crate::domain::id::{AccountId, LessonId, MessageId};
@@ -163,9 +164,8 @@ pub async fn export(context: &Context, actor: &Actor, id: LessonId) -> Result<Ve
     table
         .write_record(["时间", "姓名", "身份", "消息", "范围"])
         .map_err(failed)?;
-    let beijing = TimeDelta::hours(8);
     for message in found {
-        let at = (message.sent_at + beijing).format("%Y-%m-%d %H:%M:%S");
+        let at = beijing::wall(message.sent_at).format("%Y-%m-%d %H:%M:%S");
         let role = if message.by_learner {
             "学员"
         } else {

@@ -9,6 +9,7 @@ use super::present;
 use super::view::{BoardRow, BoardView, LessonView};
 use crate::domain::actor::Actor;
 use crate::domain::announcement::{Announcement, Topic};
+use crate::domain::beijing;
 use crate::domain::classroom::attendance::Command;
 use crate::domain::classroom::lesson::{Lesson, LessonCommand, LessonFact, Plan};
 use crate::domain::classroom::policy::ClassroomPolicy;
@@ -94,13 +95,7 @@ pub async fn list(
 }
 
 pub(super) fn day_of(now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
-    let beijing = TimeDelta::hours(8);
-    let local = now + beijing;
-    let midnight = local
-        .date_naive()
-        .and_time(chrono::NaiveTime::MIN)
-        .and_utc()
-        - beijing;
+    let midnight = beijing::midnight(beijing::wall(now).date());
     (midnight, midnight + TimeDelta::days(1))
 }
 

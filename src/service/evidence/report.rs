@@ -1,10 +1,11 @@
 //! What the report of an evidence pack says, in Chinese; numbers and codes are those of the JSON.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use qrcode::{Color, QrCode};
 
 use super::Contents;
 use super::paper::{Block, Error, GREEN, GREY, INK, PALE, RED, Thumbnail, Typeface, print};
+use crate::domain::beijing;
 use crate::domain::classroom::check::{CheckKind, Outcome, Ruling};
 use crate::domain::classroom::credit::{Reason, Verdict};
 use crate::domain::face::geometry::Upright;
@@ -274,16 +275,12 @@ fn code(url: &str) -> Vec<Block> {
     vec![Block::Code(rows, text)]
 }
 
-fn beijing(at: DateTime<Utc>) -> DateTime<Utc> {
-    at + TimeDelta::hours(8)
-}
-
 fn wall(at: DateTime<Utc>) -> String {
-    format!("{}（北京时间）", beijing(at).format("%Y-%m-%d %H:%M"))
+    format!("{}（北京时间）", beijing::wall(at).format("%Y-%m-%d %H:%M"))
 }
 
 fn clock(at: DateTime<Utc>) -> String {
-    beijing(at).format("%m-%d %H:%M:%S").to_string()
+    beijing::wall(at).format("%m-%d %H:%M:%S").to_string()
 }
 
 fn length(seconds: u64) -> String {

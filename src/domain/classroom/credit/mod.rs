@@ -4,12 +4,13 @@
 //! its moments of life, without breaks and without what the person earned elsewhere at the same
 //! moments, when both ends are anchored and no failed check lies inside.
 
-use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::check::Outcome;
 use super::policy::{ClassroomPolicy, PolicyFigures};
 use super::span::{Span, split_after, subtract, total_millis, union, within};
+use crate::domain::beijing;
 
 /// The version of the rule for attendances opened now. A change of the rule is a new version; an
 /// attendance keeps the version it was opened under, and [`fold`] computes all of them.
@@ -17,9 +18,6 @@ use super::span::{Span, split_after, subtract, total_millis, union, within};
 /// 1: stretches between anchors, breaks, life, other lessons, caps, the floor.
 /// 2: also hours of the day, and the time in which a camera that must show a face shows nothing.
 pub const RULE_VERSION: u32 = 2;
-
-/// Beijing is so far ahead of UTC.
-const BEIJING_HOURS: i64 = 8;
 
 /// What credit is computed from.
 #[derive(Clone, Debug, PartialEq)]
@@ -268,9 +266,8 @@ fn outside_hours(whole: &Span, figures: &PolicyFigures) -> Vec<Span> {
         return Vec::new();
     }
     let mut allowed = Vec::new();
-    let offset = TimeDelta::hours(BEIJING_HOURS);
     let hours = |count: u32| TimeDelta::hours(i64::from(count));
-    let mut day = ((whole.from + offset).date_naive().and_time(NaiveTime::MIN)).and_utc() - offset;
+    let mut day = beijing::midnight(beijing::wall(whole.from).date());
     while day < whole.to {
         let span = Span::new(
             day + hours(from.unwrap_or(0)),

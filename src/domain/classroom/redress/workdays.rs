@@ -3,8 +3,7 @@
 
 use chrono::{DateTime, Datelike, TimeDelta, Utc, Weekday};
 
-/// Beijing is so far ahead of UTC.
-const BEIJING: TimeDelta = TimeDelta::hours(8);
+use crate::domain::beijing;
 
 /// The same time of day so many working days later.
 pub fn after_workdays(from: DateTime<Utc>, days: u32) -> DateTime<Utc> {
@@ -22,7 +21,7 @@ pub fn after_workdays(from: DateTime<Utc>, days: u32) -> DateTime<Utc> {
 }
 
 fn is_workday(at: DateTime<Utc>) -> bool {
-    let weekday = (at + BEIJING).date_naive().weekday();
+    let weekday = beijing::wall(at).weekday();
     !matches!(weekday, Weekday::Sat | Weekday::Sun)
 }
 
