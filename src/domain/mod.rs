@@ -13,6 +13,7 @@ pub mod entropy;
 pub mod face;
 pub mod fact;
 pub mod id;
+pub mod interval;
 pub mod library;
 pub mod limits;
 pub mod person;

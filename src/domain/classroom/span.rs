@@ -3,6 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use crate::domain::interval::{Interval, subtract, union};
+
 /// `[from, to)`; a span whose end is not after its start holds nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Span {
@@ -23,59 +25,28 @@ impl Span {
         u64::try_from((self.to - self.from).num_milliseconds()).unwrap_or(0)
     }
 
-    /// True when it holds no moment.
-    pub fn is_empty(&self) -> bool {
-        self.to <= self.from
-    }
-
-    /// The common part, possibly empty.
-    pub fn intersect(&self, other: &Span) -> Span {
-        Span::new(self.from.max(other.from), self.to.min(other.to))
-    }
-
     /// True when the moment lies inside.
     pub fn contains(&self, at: DateTime<Utc>) -> bool {
         self.from <= at && at < self.to
     }
 }
 
-/// The same moments as sorted spans that neither touch nor overlap.
-pub fn union(spans: &[Span]) -> Vec<Span> {
-    let mut sorted: Vec<Span> = spans.iter().copied().filter(|s| !s.is_empty()).collect();
-    sorted.sort();
-    let mut merged: Vec<Span> = Vec::with_capacity(sorted.len());
-    for span in sorted {
-        match merged.last_mut() {
-            Some(last) if span.from <= last.to => last.to = last.to.max(span.to),
-            Some(_) | None => merged.push(span),
-        }
+impl Interval for Span {
+    type Bound = DateTime<Utc>;
+
+    fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> Self {
+        Self { from, to }
     }
-    merged
+
+    fn bounds(&self) -> (DateTime<Utc>, DateTime<Utc>) {
+        (self.from, self.to)
+    }
 }
 
 /// The moments of `spans` that lie inside `window`.
 pub fn within(spans: &[Span], window: &Span) -> Vec<Span> {
     let clipped: Vec<Span> = spans.iter().map(|span| span.intersect(window)).collect();
     union(&clipped)
-}
-
-/// The moments of `spans` that lie in none of `holes`.
-pub fn subtract(spans: &[Span], holes: &[Span]) -> Vec<Span> {
-    let holes = union(holes);
-    let mut left = Vec::new();
-    for span in union(spans) {
-        let mut from = span.from;
-        for hole in holes
-            .iter()
-            .filter(|hole| !hole.intersect(&span).is_empty())
-        {
-            left.push(Span::new(from, hole.from.max(from)));
-            from = from.max(hole.to);
-        }
-        left.push(Span::new(from, span.to));
-    }
-    left.retain(|span| !span.is_empty());
-    left
 }
 
 /// Length of all moments in milliseconds, each counted once.

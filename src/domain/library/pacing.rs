@@ -8,6 +8,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::interval::{Interval, union};
+
 /// How far ahead of the clock media is handed over, milliseconds: a player's buffer.
 pub const AHEAD_MS: u64 = 30_000;
 /// A playback goes on so far before the verified position, milliseconds.
@@ -26,6 +28,25 @@ pub struct MediaSpan {
     pub to_ms: u64,
 }
 
+impl MediaSpan {
+    /// Length; 0 when empty.
+    pub fn length_ms(&self) -> u64 {
+        self.to_ms.saturating_sub(self.from_ms)
+    }
+}
+
+impl Interval for MediaSpan {
+    type Bound = u64;
+
+    fn between(from_ms: u64, to_ms: u64) -> Self {
+        Self { from_ms, to_ms }
+    }
+
+    fn bounds(&self) -> (u64, u64) {
+        (self.from_ms, self.to_ms)
+    }
+}
+
 /// What was handed over: sorted spans that neither touch nor overlap. As nothing is skipped there
 /// is one, unless another version of the rule left more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,21 +56,8 @@ pub struct Served(Vec<MediaSpan>);
 impl Served {
     /// Adds a span.
     pub fn add(&mut self, span: MediaSpan) {
-        if span.to_ms <= span.from_ms {
-            return;
-        }
         self.0.push(span);
-        self.0.sort();
-        let mut merged: Vec<MediaSpan> = Vec::with_capacity(self.0.len());
-        for span in &self.0 {
-            match merged.last_mut() {
-                Some(last) if span.from_ms <= last.to_ms => {
-                    last.to_ms = last.to_ms.max(span.to_ms);
-                }
-                Some(_) | None => merged.push(*span),
-            }
-        }
-        self.0 = merged;
+        self.0 = union(&self.0);
     }
 
     /// Whether all of a span was handed over.
@@ -71,7 +79,7 @@ impl Served {
 
     /// How much media was handed over, each moment counted once.
     pub fn unique_ms(&self) -> u64 {
-        self.0.iter().map(|span| span.to_ms - span.from_ms).sum()
+        self.0.iter().map(MediaSpan::length_ms).sum()
     }
 
     /// The spans.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::pacing::MediaSpan;
 use crate::domain::classroom::span::Span;
 use crate::domain::id::LessonId;
+use crate::domain::interval::{Interval, subtract, union};
 use crate::domain::refusal::{Refusal, RefusalKind};
 
 /// What a player reports trembles by so much, milliseconds. Over a sitting real time gets no
@@ -68,8 +69,8 @@ impl Sitting {
 
     /// Whether a stretch of the film was shown in part already.
     pub fn shows(&self, media: MediaSpan) -> bool {
-        let common = |known: &&Passage| common(known.media, media).is_some();
-        self.passages.iter().any(|known| common(&known))
+        let common = |known: &Passage| !known.media.intersect(&media).is_empty();
+        self.passages.iter().any(common)
     }
 
     /// Notes that until `now`, for `real_ms` at most, a stretch of the film was shown, of which
@@ -94,7 +95,7 @@ impl Sitting {
         let mut before_ms = 0;
         for media in fresh {
             let from = life.from + millis(life_ms * before_ms / fresh_ms);
-            before_ms += length(media);
+            before_ms += media.length_ms();
             let to = life.from + millis(life_ms * before_ms / fresh_ms);
             self.note(Passage {
                 span: Span::new(from, to),
@@ -132,7 +133,7 @@ impl Passage {
         let whole_ms = self.span.millis().max(1);
         let at = |moment: DateTime<Utc>| {
             let run_ms = Span::new(self.span.from, moment).millis();
-            self.media.from_ms + run_ms * length(self.media) / whole_ms
+            self.media.from_ms + run_ms * self.media.length_ms() / whole_ms
         };
         MediaSpan {
             from_ms: at(span.from),
@@ -145,8 +146,8 @@ fn goes_on(last: &Passage, next: &Passage) -> bool {
     let joined = last.span.to == next.span.from && last.media.to_ms == next.media.from_ms;
     // Media for the same real time, without dividing.
     let (one, other) = (
-        length(last.media) * next.span.millis(),
-        length(next.media) * last.span.millis(),
+        last.media.length_ms() * next.span.millis(),
+        next.media.length_ms() * last.span.millis(),
     );
     joined && one.abs_diff(other) <= one.max(other) * SAME_SPEED_PERCENT / 100
 }
@@ -158,61 +159,13 @@ pub fn left_to_earn(watched_ms: u64, taken: &[MediaSpan]) -> Vec<MediaSpan> {
         to_ms: watched_ms,
     };
     let mut left = subtract(&[watched], taken);
-    left.retain(|span| length(*span) >= CRUMB_MS);
-    left
-}
-
-/// The same moments of a film as sorted spans that neither touch nor overlap.
-pub fn union(spans: &[MediaSpan]) -> Vec<MediaSpan> {
-    let mut sorted: Vec<MediaSpan> = spans.iter().copied().filter(|s| length(*s) > 0).collect();
-    sorted.sort();
-    let mut merged: Vec<MediaSpan> = Vec::with_capacity(sorted.len());
-    for span in sorted {
-        match merged.last_mut() {
-            Some(last) if span.from_ms <= last.to_ms => last.to_ms = last.to_ms.max(span.to_ms),
-            Some(_) | None => merged.push(span),
-        }
-    }
-    merged
-}
-
-/// The moments of `spans` that lie in none of `holes`.
-pub fn subtract(spans: &[MediaSpan], holes: &[MediaSpan]) -> Vec<MediaSpan> {
-    let holes = union(holes);
-    let mut left = Vec::new();
-    for span in union(spans) {
-        let mut from_ms = span.from_ms;
-        for hole in holes.iter().filter_map(|hole| common(*hole, span)) {
-            left.push(MediaSpan {
-                from_ms,
-                to_ms: hole.from_ms.max(from_ms),
-            });
-            from_ms = from_ms.max(hole.to_ms);
-        }
-        left.push(MediaSpan {
-            from_ms,
-            to_ms: span.to_ms,
-        });
-    }
-    left.retain(|span| length(*span) > 0);
+    left.retain(|span| span.length_ms() >= CRUMB_MS);
     left
 }
 
 /// Length of all moments in milliseconds, each counted once.
 pub fn total_ms(spans: &[MediaSpan]) -> u64 {
-    union(spans).into_iter().map(length).sum()
-}
-
-fn length(span: MediaSpan) -> u64 {
-    span.to_ms.saturating_sub(span.from_ms)
-}
-
-fn common(one: MediaSpan, other: MediaSpan) -> Option<MediaSpan> {
-    let common = MediaSpan {
-        from_ms: one.from_ms.max(other.from_ms),
-        to_ms: one.to_ms.min(other.to_ms),
-    };
-    (length(common) > 0).then_some(common)
+    union(spans).iter().map(MediaSpan::length_ms).sum()
 }
 
 fn millis(count: u64) -> TimeDelta {
@@ -305,7 +258,7 @@ mod tests {
             prop_assert!(total_ms(&mapped) <= total_ms(&seen));
             for passages in sitting.passages().windows(2) {
                 prop_assert!(passages[0].span.to <= passages[1].span.from);
-                prop_assert!(common(passages[0].media, passages[1].media).is_none());
+                prop_assert!(passages[0].media.intersect(&passages[1].media).is_empty());
             }
         }
     }

@@ -19,6 +19,7 @@ use crate::domain::classroom::span::Span;
 use crate::domain::face::check::EARLIER_MAX;
 use crate::domain::face::hash::PictureHash;
 use crate::domain::id::{AccountId, AttendanceId, CheckId, LessonId};
+use crate::domain::interval::Interval;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::service::{Context, Error, Failure, ledger, outbox};
 use crate::store::attendance::{Stored, Summary};

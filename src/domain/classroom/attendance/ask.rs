@@ -9,6 +9,7 @@ use crate::domain::classroom::lesson::Lesson;
 use crate::domain::classroom::schedule::{closing_offset_ms, recompute, spread_delay_ms};
 use crate::domain::classroom::span::Span;
 use crate::domain::id::RoundId;
+use crate::domain::interval::Interval;
 
 /// A check that should be asked, not before a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use crate::domain::classroom::quiz::{Question, draw_question};
 use crate::domain::classroom::schedule::nonce_hash;
 use crate::domain::classroom::span::Span;
 use crate::domain::id::{AccountId, CheckId, ParticipantId, QuestionId, RoundId};
+use crate::domain::interval::Interval;
 use crate::domain::refusal::{Refusal, RefusalKind};
 
 /// A run of life becomes a fact at this age at the latest.

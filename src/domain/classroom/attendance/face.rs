@@ -15,6 +15,7 @@ use crate::domain::classroom::schedule::{SILENT_TRY, gesture_of, nonce_hash, ret
 use crate::domain::classroom::span::Span;
 use crate::domain::face::finding::{Finding, Grounds};
 use crate::domain::id::CheckId;
+use crate::domain::interval::Interval;
 
 /// What the eyes are to look for now.
 #[derive(Clone, Debug, PartialEq, Eq)]

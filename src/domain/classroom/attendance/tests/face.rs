@@ -7,6 +7,7 @@ use super::play::*;
 use crate::domain::classroom::check::{Gesture, Ruling};
 use crate::domain::classroom::lesson::LessonCommand;
 use crate::domain::face::finding::{Finding, Grounds};
+use crate::domain::interval::Interval;
 
 fn by_face() -> ClassroomPolicy {
     let mut figures = ClassroomPolicy::standard().figures().clone();
