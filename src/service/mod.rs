@@ -13,6 +13,7 @@ pub mod keys;
 pub mod ledger;
 pub mod library;
 pub mod outbox;
+pub mod paper;
 pub mod password;
 pub mod people;
 pub mod recording;
@@ -36,10 +37,10 @@ use crate::hub::events::Events;
 use crate::store::Store;
 
 pub use crate::store::{Error, Failure};
-pub use evidence::{NoTypefaces, Typefaces};
 pub use face::capture::Captures;
 pub use face::eyes::Eyes;
 pub use keys::Keys;
+pub use paper::{NoTypefaces, Typefaces};
 
 /// What a use case stands on. One per server, shared.
 #[derive(Clone)]

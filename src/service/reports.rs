@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use rust_xlsxwriter::{Format, Workbook, XlsxError};
 
 use super::classroom::hours::{self, AdjustmentLine, LearnerHours, LedgerLine};
-use super::evidence::paper::{self, Block};
+use super::paper::{self, Block};
 use super::{Context, Error, Failure};
 use crate::domain::actor::Actor;
 use crate::domain::beijing;
@@ -173,7 +173,7 @@ async fn file(
         }
         Form::Pdf => {
             let typeface = context.typefaces.chinese();
-            let typeface = typeface.ok_or_else(super::evidence::no_typeface)?;
+            let typeface = typeface.ok_or_else(paper::no_typeface)?;
             let blocks = blocks(&table);
             let foot = format!("明堂 · {}", table.title);
             let drawn =

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::service::evidence::{Typeface, Typefaces};
+use crate::service::paper::{Typeface, Typefaces};
 
 /// Files of fonts in the order of preference, and the face with simplified Chinese in each.
 const KNOWN: &[(&str, u32)] = &[

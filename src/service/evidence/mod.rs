@@ -5,7 +5,6 @@
 //! `facts.json` has the facts of this attendance and of the lesson with their hashes, `chain.json`
 //! the hashes alone of what lies between them, which is about others. `report.pdf` is for people.
 
-pub(super) mod paper;
 mod report;
 
 use std::collections::BTreeMap;
@@ -18,8 +17,6 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 use zip::write::SimpleFileOptions;
 
-pub use paper::{NoTypefaces, Typeface, Typefaces};
-
 use crate::domain::actor::Actor;
 use crate::domain::classroom::attendance::Phase;
 use crate::domain::fact::{StoredFact, hex};
@@ -29,6 +26,7 @@ use crate::service::classroom::case::{Case, not_found};
 use crate::service::classroom::reviews::PictureView;
 use crate::service::classroom::view::AttendanceView;
 use crate::service::face::enrolment;
+use crate::service::paper::{self, Typeface};
 use crate::service::{Context, Error, Failure, classroom, ledger, outbox};
 use crate::store::{self, Connection};
 
@@ -118,7 +116,7 @@ pub async fn issue(
     if !matches!(case.attendance.phase(), Phase::Closed { .. }) {
         return Err(still_open().into());
     }
-    let typeface = context.typefaces.chinese().ok_or_else(no_typeface)?;
+    let typeface = context.typefaces.chinese().ok_or_else(paper::no_typeface)?;
     let id = EvidencePackId::new(now, &*context.entropy);
     let view = classroom::attendance_view(context, &mut db, attendance).await?;
     let contents = Contents {
@@ -323,16 +321,6 @@ fn still_open() -> Refusal {
         "evidence.open",
         "这次学习还没有结束，结束后才能导出证据包。",
         "This attendance is not over yet; its evidence can be had afterwards.",
-    )
-}
-
-pub(super) fn no_typeface() -> Refusal {
-    Refusal::new(
-        RefusalKind::Unavailable,
-        "evidence.no_typeface",
-        "服务器上没有中文字体，无法生成报告，请管理员安装 fonts-noto-cjk。",
-        "The server has no Chinese typeface for the report: an administrator must install \
-         fonts-noto-cjk.",
     )
 }
 

@@ -4,13 +4,15 @@ use chrono::{DateTime, Utc};
 use qrcode::{Color, QrCode};
 
 use super::Contents;
-use super::paper::{Block, Error, GREEN, GREY, INK, PALE, RED, Thumbnail, Typeface, print};
 use crate::domain::beijing;
 use crate::domain::classroom::check::{CheckKind, Outcome, Ruling};
 use crate::domain::classroom::credit::{Reason, Verdict};
 use crate::domain::face::geometry::Upright;
 use crate::service::classroom::view::{CheckView, StretchView};
 use crate::service::face::picture::Picture;
+use crate::service::paper::{
+    Block, Error, GREEN, GREY, INK, PALE, RED, Thumbnail, Typeface, print,
+};
 
 /// Width of a picture in the report, pixels.
 const THUMBNAIL_WIDTH: u32 = 200;

@@ -10,21 +10,23 @@ use krilla::paint::{Fill, FillRule};
 use krilla::surface::Surface;
 use krilla::text::{Font, TextDirection};
 
+use crate::domain::refusal::{Refusal, RefusalKind};
+
 /// Points of A4.
 const WIDTH: f32 = 595.0;
 const HEIGHT: f32 = 842.0;
 const MARGIN: f32 = 48.0;
 
 /// Ink.
-pub(in crate::service) const INK: [u8; 3] = [31, 41, 51];
+pub(super) const INK: [u8; 3] = [31, 41, 51];
 /// Notes.
-pub(in crate::service) const GREY: [u8; 3] = [107, 119, 133];
+pub(super) const GREY: [u8; 3] = [107, 119, 133];
 /// What counts.
-pub(in crate::service) const GREEN: [u8; 3] = [46, 139, 87];
+pub(super) const GREEN: [u8; 3] = [46, 139, 87];
 /// What does not, and was never denied.
-pub(in crate::service) const PALE: [u8; 3] = [205, 211, 218];
+pub(super) const PALE: [u8; 3] = [205, 211, 218];
 /// What is withheld.
-pub(in crate::service) const RED: [u8; 3] = [196, 64, 56];
+pub(super) const RED: [u8; 3] = [196, 64, 56];
 
 /// A font file with Chinese, and which of its faces.
 #[derive(Clone)]
@@ -70,7 +72,7 @@ pub enum Error {
 
 /// What a sheet shows, in order.
 #[derive(Debug)]
-pub(in crate::service) enum Block {
+pub(super) enum Block {
     /// The largest letters.
     Title(String),
     /// A part begins.
@@ -91,10 +93,10 @@ pub(in crate::service) enum Block {
 
 /// A small picture: rows from above, four bytes a pixel.
 #[derive(Debug)]
-pub(in crate::service) struct Thumbnail {
-    pub(in crate::service) width: u32,
-    pub(in crate::service) height: u32,
-    pub(in crate::service) rgba: Vec<u8>,
+pub(super) struct Thumbnail {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) rgba: Vec<u8>,
 }
 
 impl Block {
@@ -112,11 +114,7 @@ impl Block {
 }
 
 /// Draws blocks on as many sheets as they need, each with a foot line.
-pub(in crate::service) fn print(
-    typeface: Typeface,
-    blocks: &[Block],
-    foot: &str,
-) -> Result<Vec<u8>, Error> {
+pub(super) fn print(typeface: Typeface, blocks: &[Block], foot: &str) -> Result<Vec<u8>, Error> {
     let font = Font::new(typeface.file.into(), typeface.index).ok_or(Error::Typeface)?;
     let mut document = Document::new();
     let mut rest = blocks;
@@ -251,4 +249,15 @@ fn fill([red, green, blue]: [u8; 3]) -> Fill {
         opacity: NormalizedF32::ONE,
         rule: FillRule::NonZero,
     }
+}
+
+/// The machine has no typeface with Chinese.
+pub(super) fn no_typeface() -> Refusal {
+    Refusal::new(
+        RefusalKind::Unavailable,
+        "evidence.no_typeface",
+        "服务器上没有中文字体，无法生成报告，请管理员安装 fonts-noto-cjk。",
+        "The server has no Chinese typeface for the report: an administrator must install \
+         fonts-noto-cjk.",
+    )
 }
