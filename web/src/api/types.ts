@@ -318,6 +318,8 @@ export interface CoursePlan {
   about: string;
   required_s: number;
   speed_percent: number;
+  /** What watching counts for. */
+  counts: 'progress' | 'hours' | 'hours_by_face';
   prerequisite_ids: string[];
   chapters: { title: string; lessons: { id?: string; title: string; film_id: string }[] }[];
 }

@@ -36,7 +36,8 @@ export function CourseForm({ course, others, onDone }: Props) {
   const required = { required: true, whitespace: true, message: t('desk.required') };
   const save = useChange(
     ({ minutes, unit_id, about = '', ...plan }: Draft) => {
-      const whole = { ...plan, about, required_s: minutes * 60 };
+      const counts = course?.counts ?? 'progress';
+      const whole = { ...plan, about, counts, required_s: minutes * 60 };
       return course ? changeCourse(course.id, whole) : createCourse(unit_id, whole);
     },
     keys.courses,
