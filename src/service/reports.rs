@@ -12,8 +12,10 @@ use crate::domain::beijing;
 use crate::domain::classroom::hours::Forecast;
 use crate::domain::id::UnitId;
 
-/// Characters of a cell on paper; what is longer is cut, and whole in the other forms.
-const PAPER_CHARS_MAX: usize = 14;
+/// What a line on paper has room for, in letters; a Chinese one is as wide as two.
+const LINE_LETTERS: usize = 116;
+/// Between two columns, letters.
+const GAP_LETTERS: usize = 2;
 
 /// Which kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,40 +239,75 @@ fn workbook(table: &Table) -> Result<Vec<u8>, XlsxError> {
 }
 
 fn blocks(table: &Table) -> Vec<Block> {
-    let columns = table.columns.len().max(1) as f32;
-    let shared = |cells: Vec<String>| {
-        let cells = (0_u8..).zip(cells);
-        cells
-            .map(|(place, text)| (f32::from(place) / columns, cut(&text)))
-            .collect()
-    };
     let titles = table.columns.iter().map(|&title| title.to_owned());
-    let mut blocks = vec![
-        Block::Title(table.title.clone()),
-        Block::Row(shared(titles.collect()), paper::GREY),
-    ];
-    blocks.extend(table.rows.iter().map(|row| {
+    let titles: Vec<String> = titles.collect();
+    let rows = table.rows.iter().map(|row| {
         let cells = row.iter().map(|cell| match cell {
             Cell::Text(text) => text.clone(),
             Cell::Number(number) => number.to_string(),
         });
-        Block::Row(shared(cells.collect()), paper::INK)
-    }));
+        cells.collect()
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
+    let widths = widths(&titles, &rows);
+    let line = widths.iter().sum::<usize>().max(1) as f32;
+    let placed = |cells: &[String]| {
+        let mut before = 0;
+        let cells = cells.iter().zip(&widths).map(|(text, width)| {
+            let from = before as f32 / line;
+            before += width;
+            (from, cut(text, width - GAP_LETTERS))
+        });
+        cells.collect()
+    };
+    let mut blocks = vec![
+        Block::Title(table.title.clone()),
+        Block::Row(placed(&titles), paper::GREY),
+    ];
+    blocks.extend(rows.iter().map(|row| Block::Row(placed(row), paper::INK)));
     blocks
 }
 
-/// As much as a column of the sheet has room for: a Chinese letter is as wide as two others.
-fn cut(text: &str) -> String {
-    let mut width = 0;
-    let mut fitting = text.chars().take_while(|c| {
-        width += if c.is_ascii() { 1 } else { 2 };
-        width <= PAPER_CHARS_MAX
-    });
-    let kept: String = fitting.by_ref().collect();
-    match kept.len() == text.len() {
-        true => kept,
-        false => format!("{kept}…"),
+/// What each column takes of a line: what its longest cell needs, and where that is too much, less
+/// of the widest ones.
+fn widths(titles: &[String], rows: &[Vec<String>]) -> Vec<usize> {
+    let mut widths: Vec<usize> = titles.iter().map(|title| letters(title)).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = letters(cell).max(*width);
+        }
     }
+    for width in &mut widths {
+        *width = (*width).min(LINE_LETTERS) + GAP_LETTERS;
+    }
+    while widths.iter().sum::<usize>() > LINE_LETTERS {
+        match widths.iter_mut().max() {
+            Some(widest) => *widest -= 1,
+            None => break,
+        }
+    }
+    widths
+}
+
+fn letters(text: &str) -> usize {
+    text.chars().map(wide).sum()
+}
+
+fn wide(letter: char) -> usize {
+    if letter.is_ascii() { 1 } else { 2 }
+}
+
+/// As much as fits; what is cut is whole in the other forms.
+fn cut(text: &str, most: usize) -> String {
+    if letters(text) <= most {
+        return text.to_owned();
+    }
+    let mut width = wide('…');
+    let fitting = text.chars().take_while(|letter| {
+        width += wide(*letter);
+        width <= most
+    });
+    format!("{}…", fitting.collect::<String>())
 }
 
 #[cfg(test)]
@@ -297,7 +334,15 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_on_paper_is_cut_and_says_so() {
-        assert_eq!(cut("社区矫正法"), "社区矫正法");
-        assert_eq!(cut("社区矫正法治教育"), "社区矫正法治教…");
+        assert_eq!(cut("社区矫正法", 10), "社区矫正法");
+        assert_eq!(cut("社区矫正法治教育", 12), "社区矫正法…");
+    }
+
+    #[test]
+    fn a_long_title_takes_no_room_from_times_and_figures() {
+        let titles = ["课程", "进入时间"].map(str::to_owned);
+        let row = ["课".repeat(200), "2026-11-28 20:30".to_owned()];
+        let widths = widths(&titles, &[row.to_vec()]);
+        assert_eq!(widths, [LINE_LETTERS - 18, 18]);
     }
 }
