@@ -148,9 +148,10 @@ fn adjusted(line: &AdjustmentLine) -> String {
         proposed_by,
         approved_by,
     } = line;
-    let minutes = *seconds as f64 / 60.0;
-    // The sign does not come first: what begins with one is a formula to spreadsheets.
-    format!("调整 {minutes:+.1} 分钟（{proposed_by}、{approved_by}）")
+    let minutes = seconds.unsigned_abs() as f64 / 60.0;
+    // In a word: what begins with a sign is a formula to spreadsheets.
+    let word = if *seconds < 0 { "减" } else { "加" };
+    format!("{word} {minutes:.1} 分钟（{proposed_by}、{approved_by}）")
 }
 
 fn wall(at: DateTime<Utc>) -> String {
